@@ -1,0 +1,65 @@
+# One word each; `make` alone prints the list.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+CODE := tclif_core service clients benchmarks tests
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: install
+install: $(INSTALLED) ## make .venv with everything the project needs
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[clients,dev]'
+	touch $@
+
+.PHONY: demo
+demo: install ## a server, a live replay, a network that learns before your eyes
+	$(BIN)/python -m clients.demo
+
+.PHONY: serve
+serve: install ## start the server on 127.0.0.1:8700
+	$(BIN)/tclif-serve
+
+.PHONY: format
+format: install ## rewrite the code in the house format
+	$(BIN)/ruff format $(CODE)
+	$(BIN)/ruff check --fix $(CODE)
+
+.PHONY: lint
+lint: install ## ruff and the import rules
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/lint-imports
+
+.PHONY: types
+types: install ## mypy, strict
+	$(BIN)/mypy
+
+.PHONY: check
+check: lint types ## lint and types
+
+.PHONY: test
+test: check ## the checks, then every test
+	$(BIN)/pytest
+
+.PHONY: coverage
+coverage: install ## tests with branch coverage
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage report --show-missing --skip-covered
+
+.PHONY: bench
+bench: test ## measure the kernels and the service; refuses on a red build
+	$(BIN)/python -m benchmarks.kernels
+	$(BIN)/python -m benchmarks.cochlea
+
+.PHONY: clean
+clean: ## remove what was built, the environment included
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
