@@ -1,0 +1,103 @@
+"""The server: its rooms built, opened and closed in their order."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI, HTTPException, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.responses import JSONResponse
+
+from service import http_routes, websocket_route
+from service.errors import ServiceError
+from service.origin_check import OriginCheck, problem
+from service.session_registry import VERSION, SessionRegistry
+from service.settings import Settings
+from service.telemetry import Telemetry
+from service.tick_engine import TickEngine
+
+_log = logging.getLogger(__name__)
+
+_CODES = {404: "not_found", 405: "not_allowed", 503: "overloaded"}
+
+
+class Service:
+    """The rooms of one running server.
+
+    Attributes:
+        is_ready: Whether sessions can be opened: the kernel is compiled, nothing is draining.
+    """
+
+    def __init__(self, settings: Settings, loop: asyncio.AbstractEventLoop) -> None:
+        self.settings = settings
+        self.telemetry = Telemetry()
+        self.engine = TickEngine(settings.engine, self.telemetry, loop)
+        self.registry = SessionRegistry(self.engine, settings.session, settings.socket)
+        self.is_ready = False
+        self._watch()
+
+    async def start(self) -> None:
+        """Compile the kernel and start the engine."""
+        await asyncio.to_thread(self.engine.warm_up)
+        self.engine.start()
+        self.is_ready = True
+        _log.info("ready, kernel %s", self.settings.engine.kernel)
+
+    def drain(self) -> None:
+        """Open no more sessions and say goodbye to every connection."""
+        self.is_ready = False
+        self.registry.dismiss_all(self.settings.socket.retry_after_ms)
+
+    async def stop(self) -> None:
+        """End the engine after the batch in progress."""
+        await asyncio.to_thread(self.engine.stop)
+
+    def _watch(self) -> None:
+        registry = self.registry
+        self.telemetry.watch("sessions", "Sessions in memory.", lambda: len(registry))
+        self.telemetry.watch(
+            "sessions_attached",
+            "Sessions with a connection.",
+            lambda: sum(session.is_attached for session in registry),
+        )
+        self.telemetry.watch(
+            "backlog_ticks",
+            "Ticks that wait to be computed.",
+            lambda: sum(session.queued_ticks for session in registry),
+        )
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Build the server."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        service = Service(settings, asyncio.get_running_loop())
+        app.state.service = service
+        await service.start()
+        yield
+        service.drain()
+        await service.stop()
+
+    app = FastAPI(title="tclif", version=VERSION, lifespan=lifespan)
+    app.add_middleware(OriginCheck, allowed_hosts=settings.listener.allowed_hosts)
+    app.include_router(http_routes.router)
+    app.include_router(websocket_route.router)
+
+    @app.exception_handler(HTTPException)
+    async def refuse(_: Request, error: HTTPException) -> JSONResponse:
+        code = _CODES.get(error.status_code, "bad_message")
+        return problem(error.status_code, code, str(error.detail))
+
+    @app.exception_handler(RequestValidationError)
+    async def refuse_form(_: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        return problem(422, "bad_message", f"{where}: {first['msg']}")
+
+    @app.exception_handler(ServiceError)
+    async def fail(_: Request, error: ServiceError) -> JSONResponse:
+        return problem(500, error.code, error.message)
+
+    return app

@@ -1,0 +1,168 @@
+"""What a session was created as, and whether a later ``open`` asks for the same."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from pydantic import BaseModel
+
+from service.errors import ConfigMismatch, OpenRefused, UnknownModel
+from service.settings import SessionSettings
+from service.wire_protocol import Open, SegmentedByClient, SensorRequest
+from tclif_core import LearningSpec, NetworkSpec
+
+DEFAULT_TICK_US = 4000
+
+_PROFILE_FIELDS = {
+    "decay_shape": "shape",
+    "decay_scale_ticks": "scale_ticks",
+    "decay_amplitude": "amplitude",
+}
+_NEURON_FIELDS = (
+    "threshold",
+    "dendritic_reset",
+    "dendrite_decay_minimum",
+    "soma_decay_minimum",
+    "soma_to_dendrite",
+    "dendrite_to_soma",
+    "surrogate_width",
+)
+_NETWORK_FIELDS = ("readout_decay", "input_gain")
+
+# decided anew by each connection, or changed by sequenced messages: no part of the comparison
+_FREE_FIELDS: dict[str, bool | dict[str, bool]] = {
+    "type": True,
+    "session": True,
+    "epoch": True,
+    "seed": True,
+    "report": True,
+    "learning": {"mode": True, "rate": True},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SessionConfiguration:
+    """One session's creation, resolved: everything that stays fixed for its life.
+
+    Attributes:
+        request: The ``open`` that created it, defaults filled in.
+        network: Shape and neurons, for the learner.
+        learning: How weights move, for the learner.
+        tick_us: Length of a tick.
+        class_names: The classes by index.
+    """
+
+    request: Open
+    network: NetworkSpec
+    learning: LearningSpec
+    tick_us: int
+    class_names: tuple[str, ...]
+
+    @classmethod
+    def resolve(cls, request: Open, settings: SessionSettings) -> Self:
+        """Work out what an ``open`` for a new session asks for.
+
+        Raises:
+            UnknownModel: It names a model; none is stored.
+            OpenRefused: A value or an option that this server does not serve.
+        """
+        if request.network is None:
+            raise UnknownModel(f"model {request.model!r} came; this server stores no models")
+        if not isinstance(request.segmentation, SegmentedByClient):
+            raise OpenRefused(
+                f"segmentation by {request.segmentation.by!r} came; this server serves 'client'"
+            )
+        tick_us = request.tick_us or DEFAULT_TICK_US
+        if request.late_us > tick_us * settings.max_advance_ticks:
+            raise OpenRefused(
+                f"late_us {request.late_us} came; expected at most {settings.max_advance_ticks}"
+                f" ticks of {tick_us} us"
+            )
+        try:
+            network = _network(request)
+            learning = LearningSpec(
+                update=request.learning.update,
+                optimizer=request.learning.optimizer,
+                feedback=request.learning.feedback,
+            )
+        except ValueError as error:
+            raise OpenRefused(f"network: {error}") from error
+        return cls(request, network, learning, tick_us, request.network.class_names)
+
+    @property
+    def sensor(self) -> SensorRequest:
+        """Where the events come from."""
+        return self.request.sensor
+
+    def check_same(self, request: Open, *, seed: int) -> None:
+        """Compare a later ``open`` with the creation.
+
+        Args:
+            request: Its learning mode, rate and report are free; a seed may be absent.
+            seed: What the session's weights began from, whoever chose it.
+
+        Raises:
+            ConfigMismatch: Naming the first field that differs.
+        """
+        if request.seed not in (None, seed):
+            raise ConfigMismatch(f"seed: {request.seed} came; the session began from seed {seed}")
+        if request.tick_us is None:
+            request = request.model_copy(update={"tick_us": self.request.tick_us})
+        difference = _first_difference(_comparable(self.request), _comparable(request))
+        if difference is not None:
+            field, was, came = difference
+            raise ConfigMismatch(f"{field}: {came!r} came; the session was created with {was!r}")
+
+
+def _network(request: Open) -> NetworkSpec:
+    asked = request.network
+    assert asked is not None, "resolve refuses a request without a network"
+    values: dict[str, object] = dict(asked.hyperparameters)
+    profile = {
+        name: values.pop(wire_name)
+        for wire_name, name in _PROFILE_FIELDS.items()
+        if wire_name in values
+    }
+    neuron: dict[str, object] = {
+        name: values.pop(name) for name in _NEURON_FIELDS if name in values
+    }
+    network = {name: values.pop(name) for name in _NETWORK_FIELDS if name in values}
+    if values:
+        known = sorted([*_PROFILE_FIELDS, *_NEURON_FIELDS, *_NETWORK_FIELDS])
+        raise ValueError(
+            f"hyperparameters {sorted(values)} are unknown; expected some of {', '.join(known)}"
+        )
+    if profile:
+        neuron["decay_profile"] = profile
+    return NetworkSpec.from_dict(
+        {
+            "inputs": request.sensor.n_inputs,
+            "hidden": asked.hidden,
+            "classes": len(asked.class_names),
+            "recurrent": asked.recurrent,
+            "neuron": {"kind": asked.neuron, **neuron},
+            **network,
+        }
+    )
+
+
+def _comparable(request: Open) -> dict[str, object]:
+    return request.model_dump(exclude=_FREE_FIELDS)
+
+
+def _first_difference(
+    was: object, came: object, path: str = ""
+) -> tuple[str, object, object] | None:
+    if isinstance(was, dict) and isinstance(came, dict):
+        for name in [*was, *(name for name in came if name not in was)]:
+            found = _first_difference(
+                was.get(name), came.get(name), f"{path}.{name}" if path else str(name)
+            )
+            if found is not None:
+                return found
+        return None
+    return None if was == came else (path, was, came)
+
+
+def describe(request: BaseModel) -> dict[str, object]:
+    """Return a request as JSON values, for the state page and the metadata of weights."""
+    return request.model_dump(mode="json", exclude_none=True)

@@ -1,0 +1,162 @@
+"""Everything that can go wrong on purpose, and what the client is told.
+
+ServiceError                the client hears its code and text
+    ProtocolViolation       the client broke the wire protocol; fatal, nothing was applied
+        BadAddress          an event's address lies outside the sensor
+        SequenceGap         a sequence number was skipped
+        FrameTooLarge       one message exceeds ``limits.max_message_bytes``
+    OpenRefused             the session can't be opened as asked; fatal
+        ConfigMismatch      an existing session was created otherwise
+        EpochMismatch       another incarnation of the session lives here now
+        UnknownModel        no model of that name
+        QuotaExceeded       more sessions or bytes than allowed
+    Refusal                 well formed but can't be done; not fatal, its number is consumed
+    Detached                the server ends the connection; the session stays
+        Overloaded          no room to compute; try again later
+        SlowReader          the client does not read what the server sends
+        Idle                the client sent nothing for too long, or no ``open`` in time
+        Draining            the server is shutting down
+        InternalFailure     a defect or a network that is no longer finite
+"""
+
+from enum import IntEnum
+from typing import ClassVar
+
+
+class CloseCode(IntEnum):
+    """WebSocket close codes of the wire protocol."""
+
+    ORDERLY = 1000
+    FRAME_TOO_LARGE = 1009
+    DRAINING = 1012
+    TRY_AGAIN = 1013
+    BAD_REQUEST = 4400
+    UNAUTHORIZED = 4401
+    DELETED = 4404
+    IDLE = 4408
+    QUOTA = 4429
+    INTERNAL = 4500
+
+
+class ServiceError(Exception):
+    """What a client may hear: a code, a sentence with what came and what was expected.
+
+    Attributes:
+        code: The wire protocol's name of the error.
+        fatal: Whether the connection is closed after it.
+        close_code: The close code of a fatal one.
+        sequence: Number of the message that caused it, if it has one.
+    """
+
+    code: str = "internal"
+    fatal: ClassVar[bool] = True
+    close_code: ClassVar[CloseCode] = CloseCode.INTERNAL
+
+    def __init__(self, message: str, *, sequence: int | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.sequence = sequence
+
+
+class ProtocolViolation(ServiceError):
+    """The client broke the wire protocol: nothing of the message was applied."""
+
+    code = "bad_message"
+    close_code = CloseCode.BAD_REQUEST
+
+
+class BadAddress(ProtocolViolation):
+    """An event's address lies outside the sensor."""
+
+    code = "bad_address"
+
+
+class SequenceGap(ProtocolViolation):
+    """A sequence number was skipped: a message is missing."""
+
+    code = "sequence_gap"
+
+
+class FrameTooLarge(ProtocolViolation):
+    """One message exceeds ``limits.max_message_bytes``."""
+
+    code = "frame_too_large"
+    close_code = CloseCode.FRAME_TOO_LARGE
+
+
+class OpenRefused(ServiceError):
+    """The session can't be opened as asked."""
+
+    code = "bad_message"
+    close_code = CloseCode.BAD_REQUEST
+
+
+class ConfigMismatch(OpenRefused):
+    """An existing session was created with another configuration."""
+
+    code = "config_mismatch"
+
+
+class EpochMismatch(OpenRefused):
+    """Another incarnation of the session lives here now."""
+
+    code = "epoch_mismatch"
+
+
+class UnknownModel(OpenRefused):
+    """No model of that name is stored."""
+
+    code = "unknown_model"
+
+
+class QuotaExceeded(OpenRefused):
+    """More sessions or bytes than this principal may have."""
+
+    code = "quota"
+    close_code = CloseCode.QUOTA
+
+
+class Refusal(ServiceError):
+    """A well-formed message that can't be done; its number is consumed, nothing else changes."""
+
+    fatal = False
+
+    def __init__(self, code: str, message: str, *, sequence: int | None = None) -> None:
+        super().__init__(message, sequence=sequence)
+        self.code = code
+
+
+class Detached(ServiceError):
+    """The server ends the connection; the session stays and can be resumed."""
+
+
+class Overloaded(Detached):
+    """There is no room to compute one more session; try again later."""
+
+    code = "overloaded"
+    close_code = CloseCode.TRY_AGAIN
+
+
+class SlowReader(Detached):
+    """The client does not read what the server sends."""
+
+    code = "slow_reader"
+    close_code = CloseCode.TRY_AGAIN
+
+
+class Idle(Detached):
+    """The client sent nothing for ``limits.idle_s``, or no ``open`` in time."""
+
+    code = "idle"
+    close_code = CloseCode.IDLE
+
+
+class Draining(Detached):
+    """The server is shutting down."""
+
+    code = "draining"
+    close_code = CloseCode.DRAINING
+
+
+class InternalFailure(Detached):
+    """A defect, or a network whose weights are no longer finite."""

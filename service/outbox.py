@@ -1,0 +1,125 @@
+"""What one connection still has to be told: bounded, thinned for slow readers, acks gathered.
+
+Finals, lessons, acks and errors are never left out. Non-final predictions are: the newest are kept,
+and the next prediction says how many were skipped. Past the bound the connection ends with 1013.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from service.errors import CloseCode, ServiceError, SlowReader
+from service.settings import SocketSettings
+from service.wire_protocol import Ack, ErrorMessage, Goodbye, Opened, Prediction, ServerMessage
+
+
+class Outbox:
+    """The outgoing queue of one connection; only the event loop touches it.
+
+    Attributes:
+        close_code: How the connection is to be closed, once it is to be closed.
+        finished: Set once nothing more will be put in.
+    """
+
+    def __init__(self, settings: SocketSettings, clock: Callable[[], float]) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._messages: deque[ServerMessage] = deque()
+        self._wake = asyncio.Event()
+        self._ack: Ack | None = None
+        self._ack_sent: Ack | None = None
+        self._ack_due_s = float("inf")
+        self.close_code: CloseCode | None = None
+        self.finished = asyncio.Event()
+
+    def __len__(self) -> int:
+        """How many messages wait, the gathered ack not counted."""
+        return len(self._messages)
+
+    def greet(self, opened: Opened, ack: Ack) -> None:
+        """Begin with ``opened`` and the ack that follows it at once."""
+        self._messages.extend((opened, ack))
+        self._note_sent(ack)
+        self._wake.set()
+
+    def put(self, message: ServerMessage) -> None:
+        """Queue a message; a reader that is too slow loses predictions, then the connection."""
+        if self.finished.is_set():
+            return
+        self._messages.append(message)
+        if isinstance(message, Prediction) and not message.final:
+            self._thin()
+        if len(self._messages) > self._settings.outbox_messages:
+            n_messages = len(self._messages)
+            self._messages.clear()
+            self.fail(
+                SlowReader(f"{n_messages} messages wait to be read; expected a faster reader")
+            )
+        self._wake.set()
+
+    def acknowledge(self, ack: Ack) -> None:
+        """Say how far the session has come; sent soon, after everything queued before."""
+        if ack == self._ack:
+            return
+        self._ack = ack
+        self._ack_due_s = min(self._ack_due_s, self._clock() + self._settings.ack_delay_ms / 1000)
+        self._wake.set()
+
+    def acknowledge_again(self) -> None:
+        """Send the last ack once more, soon: the client resent something."""
+        self._ack_due_s = min(self._ack_due_s, self._clock() + self._settings.ack_delay_ms / 1000)
+        self._wake.set()
+
+    def finish(self, code: CloseCode, *messages: ErrorMessage | Ack | Goodbye) -> None:
+        """Queue the last messages and the close code; what comes later is dropped."""
+        if self.finished.is_set():
+            return
+        self._messages.extend(messages)
+        self.close_code = code
+        self.finished.set()
+        self._wake.set()
+
+    def fail(self, error: ServiceError) -> None:
+        """End the connection with a fatal error."""
+        fatal = ErrorMessage(
+            code=error.code, message=error.message, sequence=error.sequence, fatal=True
+        )
+        self.finish(error.close_code, fatal)
+
+    async def take(self) -> list[ServerMessage]:
+        """Wait until something is due and take it; empty once everything is taken and finished."""
+        while not (self._messages or self.finished.is_set() or self._clock() >= self._ack_due_s):
+            self._wake.clear()
+            wait_s = self._ack_due_s - self._clock()
+            try:
+                async with asyncio.timeout(wait_s if wait_s < float("inf") else None):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+        messages = list(self._messages)
+        self._messages.clear()
+        if self._ack is not None and self._clock() >= self._ack_due_s and not self.close_code:
+            messages.append(self._ack)
+            self._note_sent(self._ack)
+        return messages
+
+    def _note_sent(self, ack: Ack) -> None:
+        self._ack = self._ack_sent = ack
+        self._ack_due_s = self._clock() + self._settings.ack_every_s
+
+    def _thin(self) -> None:
+        """Leave out the oldest non-final prediction if too many wait."""
+        waiting = [
+            (place, message)
+            for place, message in enumerate(self._messages)
+            if isinstance(message, Prediction)
+        ]
+        non_final = [pair for pair in waiting if not pair[1].final]
+        if len(non_final) <= self._settings.outbox_predictions:
+            return
+        place, oldest = non_final[0]
+        # the newest prediction is never the oldest, so one follows that can tell
+        heir_place, heir = next(pair for pair in waiting if pair[0] > place)
+        skipped = heir.skipped + oldest.skipped + 1
+        self._messages[heir_place] = heir.model_copy(update={"skipped": skipped})
+        del self._messages[place]

@@ -1,0 +1,28 @@
+"""Test-then-train score: was each prediction right, judged before its own lesson."""
+
+from collections import deque
+
+
+class PrequentialAccuracy:
+    """Accuracy over the last ``window`` labelled segments, and over all of them."""
+
+    def __init__(self, window: int) -> None:
+        self._recent: deque[bool] = deque(maxlen=window)
+        self.n_scored = 0
+        self.n_correct = 0
+
+    def score(self, *, correct: bool) -> None:
+        """Take one prediction that was made before its label was learnt."""
+        self._recent.append(correct)
+        self.n_scored += 1
+        self.n_correct += correct
+
+    @property
+    def windowed(self) -> float:
+        """Share of right predictions among the last ``window``, 0 before the first."""
+        return sum(self._recent) / len(self._recent) if self._recent else 0.0
+
+    @property
+    def overall(self) -> float:
+        """Share of right predictions since the session began, 0 before the first."""
+        return self.n_correct / self.n_scored if self.n_scored else 0.0

@@ -1,0 +1,319 @@
+"""Where a segment begins and ends, and which ticks wait for which label.
+
+This is the side of a session that reads messages, in sequence order: it turns them into work for
+the engine or refuses them. It holds no network and no clock, so its answers depend on the messages
+alone.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.errors import ProtocolViolation, Refusal
+from service.event_binning import BinnedFrame, EventBinner, TickBlock
+from service.settings import SessionSettings
+
+
+@dataclass(slots=True, eq=False)
+class Segment:
+    """One stretch of the stream: the unit of a prediction and of a label.
+
+    Attributes:
+        number: The client's number, rising.
+        begin_us: Sensor time of the first tick's begin.
+        end_us: Sensor time of the end, once it is known.
+        blocks: The kept ticks, in order; empty once they are learnt or dropped.
+        n_ticks: Ticks so far.
+        n_inputs: Non-zero inputs of the kept ticks.
+        target: Class that was told for it, if any.
+        has_events: Whether an event belongs to it already.
+        keeps_ticks: Whether its ticks are kept for a lesson; not when it learns while it runs, nor
+            once it is dropped.
+        learns_ahead: Whether it learns its target while it runs.
+        final_index: The class that was predicted at its end, before its lesson; the engine's.
+    """
+
+    number: int
+    begin_us: int
+    end_us: int | None = None
+    blocks: list[TickBlock] = field(default_factory=list)
+    n_ticks: int = 0
+    n_inputs: int = 0
+    target: int | None = None
+    has_events: bool = False
+    keeps_ticks: bool = True
+    learns_ahead: bool = False
+    final_index: int | None = None
+
+
+class LabelPlace(Enum):
+    """When a label takes effect."""
+
+    FINISHED = "the segment is finished: learn now"
+    CURRENT = "the segment is open: learn at its end"
+    AHEAD = "the segment is open and empty: learn while it runs"
+
+
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What was dropped, and how often; for the session's state page."""
+
+    n_outside: int = 0
+    n_late: int = 0
+    n_saturated: int = 0
+    n_dropped_segments: int = 0
+
+    def plus(self, frame: BinnedFrame) -> "Counters":
+        """Return the counters with one more frame in them."""
+        return Counters(
+            self.n_outside + frame.n_outside,
+            self.n_late + frame.n_late,
+            self.n_saturated + frame.n_saturated,
+            self.n_dropped_segments,
+        )
+
+
+class ClientSegmentation:
+    """Segments that the client begins and ends itself."""
+
+    def __init__(
+        self, *, tick_us: int, late_us: int, n_inputs: int, settings: SessionSettings
+    ) -> None:
+        self._tick_us = tick_us
+        self._late_us = late_us
+        self._n_inputs = n_inputs
+        self._settings = settings
+        self._open: Segment | None = None
+        self._binner: EventBinner | None = None
+        self._last_number: int | None = None
+        # finished segments without a label, oldest first
+        self._kept: OrderedDict[int, Segment] = OrderedDict()
+        # what became of the numbers that are not kept: True for labelled, False for dropped;
+        # bounded, older numbers count as dropped
+        self._gone: OrderedDict[int, bool] = OrderedDict()
+        self._forgotten_until: int | None = None
+        self.counters = Counters()
+
+    @property
+    def open_segment(self) -> Segment | None:
+        """The segment that is open now."""
+        return self._open
+
+    @property
+    def n_kept(self) -> int:
+        """How many finished segments wait for a label."""
+        return len(self._kept)
+
+    @property
+    def kept_bytes(self) -> int:
+        """Memory of the kept ticks, the open segment's included."""
+        segments = [*self._kept.values(), *([self._open] if self._open else [])]
+        return sum(8 * segment.n_inputs + 8 * segment.n_ticks for segment in segments)
+
+    def begin(self, number: int, t_us: int) -> Segment:
+        """Open a segment.
+
+        Raises:
+            Refusal: ``bad_segment``, one is open already or the number does not rise.
+        """
+        if self._open is not None:
+            raise Refusal(
+                "bad_segment",
+                f"segment {number} begins while segment {self._open.number} is open;"
+                " expected its end first",
+            )
+        if self._last_number is not None and number <= self._last_number:
+            raise Refusal(
+                "bad_segment",
+                f"segment {number} came after segment {self._last_number};"
+                " expected a number that rises",
+            )
+        self._last_number = number
+        self._open = Segment(number, t_us)
+        self._binner = EventBinner(
+            tick_us=self._tick_us, late_us=self._late_us, n_inputs=self._n_inputs, begin_us=t_us
+        )
+        return self._open
+
+    def events(self, times_us: NDArray[np.int64], inputs: NDArray[np.int64]) -> BinnedFrame:
+        """Bin the events of one frame; outside a segment they are ignored and counted.
+
+        Raises:
+            ProtocolViolation: The frame completes more ticks than one message may.
+        """
+        if self._open is None or self._binner is None:
+            self.counters = self.counters.plus(ignored := _ignored(len(times_us)))
+            return ignored
+        horizon_us = int(times_us.max())
+        self._check_advance(self._binner.ticks_completed_by(horizon_us), f"time {horizon_us} us")
+        frame = self._binner.add(times_us, inputs)
+        if frame.n_outside < len(times_us):
+            self._open.has_events = True
+        return self._keep(frame)
+
+    def move_horizon(self, time_us: int) -> BinnedFrame:
+        """Complete the ticks before ``time_us``; outside a segment nothing happens.
+
+        Raises:
+            ProtocolViolation: More ticks than one message may complete.
+        """
+        if self._open is None or self._binner is None:
+            return _ignored(0)
+        self._check_advance(self._binner.ticks_completed_by(time_us), f"base_us {time_us}")
+        return self._keep(self._binner.move_horizon(time_us))
+
+    def end(self, number: int, t_us: int) -> tuple[Segment, BinnedFrame]:
+        """Close the open segment and complete its ticks.
+
+        Returns:
+            The finished segment and its last ticks. A target that it carries is to be learnt now,
+            if its ticks are still kept.
+
+        Raises:
+            Refusal: ``bad_segment``, it is not the open one or ends before its begin.
+            ProtocolViolation: The end completes more ticks than one message may.
+        """
+        segment, binner = self._open, self._binner
+        if segment is None or binner is None or segment.number != number:
+            is_open = "none" if segment is None else f"segment {segment.number}"
+            raise Refusal("bad_segment", f"segment {number} ends, but {is_open} is open")
+        if t_us < segment.begin_us:
+            raise Refusal(
+                "bad_segment",
+                f"segment {number} ends at {t_us} us, before its begin at {segment.begin_us} us",
+            )
+        self._check_advance(binner.ticks_until(t_us), f"the end at {t_us} us")
+        frame = self._keep(binner.end(t_us))
+        segment.end_us = t_us
+        self._open = self._binner = None
+        if segment.target is None:
+            self._kept[number] = segment
+            self._drop_beyond_bounds()
+        else:
+            self._remember(number, labelled=True)
+        return segment, frame
+
+    def label(self, number: int, target: int, *, ahead: bool) -> tuple[LabelPlace, Segment]:
+        """Attach a label to a segment.
+
+        Args:
+            number: The segment's number.
+            target: Index of the true class; its range is the caller's to check.
+            ahead: Whether the session learns while a segment runs.
+
+        Raises:
+            Refusal: ``unknown_segment``, ``label_duplicate`` or ``label_too_late``.
+        """
+        if self._open is not None and self._open.number == number:
+            return self._label_open(self._open, target, ahead=ahead)
+        segment = self._kept.get(number)
+        if segment is None:
+            raise self._refuse_label(number)
+        if ahead:
+            raise Refusal(
+                "label_too_late",
+                f"the label for segment {number} came after its end;"
+                " learning ahead expects it before the segment's first event",
+            )
+        del self._kept[number]
+        self._remember(number, labelled=True)
+        segment.target = target
+        return LabelPlace.FINISHED, segment
+
+    def _label_open(
+        self, segment: Segment, target: int, *, ahead: bool
+    ) -> tuple[LabelPlace, Segment]:
+        if segment.target is not None:
+            raise Refusal("label_duplicate", f"segment {segment.number} has a label already")
+        if ahead and (segment.has_events or segment.n_ticks):
+            raise Refusal(
+                "label_too_late",
+                f"the label for segment {segment.number} came after its first event;"
+                " learning ahead expects it before",
+            )
+        if not segment.keeps_ticks:
+            raise Refusal(
+                "label_too_late",
+                f"segment {segment.number} is longer than the server keeps;"
+                " its first ticks are gone",
+            )
+        segment.target = target
+        if not ahead:
+            return LabelPlace.CURRENT, segment
+        segment.keeps_ticks = False
+        segment.learns_ahead = True
+        return LabelPlace.AHEAD, segment
+
+    def _refuse_label(self, number: int) -> Refusal:
+        labelled = self._gone.get(number)
+        if labelled:
+            return Refusal("label_duplicate", f"segment {number} has a label already")
+        too_old = self._forgotten_until is not None and number <= self._forgotten_until
+        if labelled is False or too_old:
+            return Refusal(
+                "label_too_late",
+                f"the ticks of segment {number} are dropped; the server keeps"
+                f" {self._settings.kept_segments} segments and {self._settings.kept_ticks} ticks",
+            )
+        last = "none yet" if self._last_number is None else f"the last one was {self._last_number}"
+        return Refusal("unknown_segment", f"segment {number} was never begun; {last}")
+
+    def _check_advance(self, n_ticks: int, cause: str) -> None:
+        if n_ticks > self._settings.max_advance_ticks:
+            raise ProtocolViolation(
+                f"{cause} completes {n_ticks} ticks at once; expected at most"
+                f" {self._settings.max_advance_ticks} for one message"
+            )
+
+    def _keep(self, frame: BinnedFrame) -> BinnedFrame:
+        self.counters = self.counters.plus(frame)
+        segment = self._open
+        assert segment is not None, "ticks belong to the open segment"
+        segment.n_ticks += frame.block.n_ticks
+        if segment.keeps_ticks and frame.block.n_ticks:
+            segment.blocks.append(frame.block)
+            segment.n_inputs += frame.block.n_inputs
+            self._drop_beyond_bounds()
+        return frame
+
+    def _drop_beyond_bounds(self) -> None:
+        """Drop kept ticks, oldest segment first, until the bounds hold."""
+        while self._kept and self._is_over_bounds():
+            number, segment = self._kept.popitem(last=False)
+            self._drop_ticks(segment)
+            self._remember(number, labelled=False)
+        # an open segment that alone is longer than the bounds can't be learnt any more
+        if self._open is not None and self._is_over_bounds():
+            self._drop_ticks(self._open)
+
+    def _is_over_bounds(self) -> bool:
+        holders = [*self._kept.values(), *([self._open] if self._open else [])]
+        return (
+            len(self._kept) > self._settings.kept_segments
+            or sum(s.n_ticks for s in holders if s.keeps_ticks) > self._settings.kept_ticks
+            or sum(s.n_inputs for s in holders) > self._settings.kept_inputs
+        )
+
+    def _drop_ticks(self, segment: Segment) -> None:
+        segment.blocks.clear()
+        segment.n_inputs = 0
+        segment.keeps_ticks = False
+        counters = self.counters
+        self.counters = Counters(
+            counters.n_outside,
+            counters.n_late,
+            counters.n_saturated,
+            counters.n_dropped_segments + 1,
+        )
+
+    def _remember(self, number: int, *, labelled: bool) -> None:
+        self._gone[number] = labelled
+        while len(self._gone) > 64 * self._settings.kept_segments:
+            self._forgotten_until, _ = self._gone.popitem(last=False)
+
+
+def _ignored(n_outside: int) -> BinnedFrame:
+    return BinnedFrame(TickBlock.join([]), 0, n_outside, 0)

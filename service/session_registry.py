@@ -1,0 +1,164 @@
+"""Which sessions exist, and what it takes to open, resume, take over and delete one."""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Iterator
+from importlib.metadata import version
+
+from service.configuration import SessionConfiguration
+from service.errors import CloseCode, EpochMismatch, QuotaExceeded
+from service.outbox import Outbox
+from service.sessions import Engine, Session
+from service.settings import SessionSettings, SocketSettings
+from service.wire_protocol import NUMBER_LIMIT, Limits, Open
+from tclif_core import Learner
+
+VERSION = version("tclif")
+
+_log = logging.getLogger(__name__)
+
+
+class SessionRegistry:
+    """Every session by name; only the event loop touches it."""
+
+    def __init__(
+        self, engine: Engine, settings: SessionSettings, socket_settings: SocketSettings
+    ) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._sessions: dict[str, Session] = {}
+        # one open at a time for each name: a take-over waits, and nobody may slip in between
+        self._opening: dict[str, asyncio.Lock] = {}
+        self._bytes_used = 0
+        self.limits = Limits(
+            max_message_bytes=socket_settings.max_message_bytes,
+            max_advance_ticks=settings.max_advance_ticks,
+            kept_segments=settings.kept_segments,
+            kept_ticks=settings.kept_ticks,
+            idle_s=socket_settings.idle_s,
+        )
+
+    def __iter__(self) -> Iterator[Session]:
+        """Walk over the sessions in order of their names."""
+        return iter(sorted(self._sessions.values(), key=lambda session: session.name))
+
+    def __len__(self) -> int:
+        """How many sessions there are."""
+        return len(self._sessions)
+
+    def get(self, name: str) -> Session | None:
+        """Return the session of that name, if there is one."""
+        return self._sessions.get(name)
+
+    async def open(self, request: Open, outbox: Outbox) -> Session:
+        """Find, make or take over the session that ``request`` names, and attach ``outbox`` to it.
+
+        Raises:
+            OpenRefused: The request can't be met; nothing changed.
+            InternalFailure: The session is quarantined.
+        """
+        name = request.session or f"s-{secrets.token_hex(8)}"
+        lock = self._opening.setdefault(name, asyncio.Lock())
+        try:
+            async with lock:
+                session = self._sessions.get(name)
+                if session is None:
+                    session = await self._create(name, request)
+                    resumed = False
+                else:
+                    await self._take_over(session, request)
+                    resumed = True
+                opened = session.opened(resumed=resumed, limits=self.limits, version=VERSION)
+                session.attach(outbox, opened, request.report)
+                return session
+        finally:
+            if not lock.locked():
+                self._opening.pop(name, None)
+
+    async def delete(self, name: str) -> bool:
+        """Erase a session, attached or not; tell whether there was one."""
+        session = self._sessions.pop(name, None)
+        if session is None:
+            return False
+        session.retire()
+        self._bytes_used -= self._bytes_of(session.configuration)
+        await asyncio.wrap_future(self._engine.call(lambda: self._engine.close_network(session)))
+        _log.info("session deleted", extra={"session": name})
+        return True
+
+    def dismiss_all(self, retry_after_ms: int) -> None:
+        """Say goodbye to every connection: the server is shutting down."""
+        for session in self:
+            session.dismiss("draining", CloseCode.DRAINING, retry_after_ms=retry_after_ms)
+
+    async def _create(self, name: str, request: Open) -> Session:
+        if request.epoch is not None:
+            raise EpochMismatch(
+                f"epoch {request.epoch} came, but there is no session {name!r}; open it without"
+                " an epoch to begin anew"
+            )
+        configuration = SessionConfiguration.resolve(request, self._settings)
+        n_bytes = self._reserve(configuration)
+        seed = secrets.randbelow(NUMBER_LIMIT) if request.seed is None else request.seed
+        try:
+            network = await asyncio.wrap_future(
+                self._engine.call(
+                    lambda: self._engine.open_network(configuration, seed, self._settings)
+                )
+            )
+        except BaseException:
+            self._bytes_used -= n_bytes
+            raise
+        session = Session(
+            name,
+            epoch=secrets.randbelow(NUMBER_LIMIT),
+            seed=seed,
+            configuration=configuration,
+            settings=self._settings,
+            engine=self._engine,
+            network=network,
+        )
+        self._sessions[name] = session
+        _log.info("session created", extra={"session": name})
+        return session
+
+    async def _take_over(self, session: Session, request: Open) -> None:
+        if request.epoch is not None and request.epoch != session.epoch:
+            raise EpochMismatch(
+                f"epoch {request.epoch} came; session {session.name!r} is another incarnation,"
+                f" epoch {session.epoch}"
+            )
+        session.configuration.check_same(request, seed=session.seed)
+        if session.failure is not None:
+            raise session.failure
+        # the old reader is fenced from here on: what it reads finds its connection detached
+        session.dismiss("taken_over", CloseCode.ORDERLY)
+        await session.wait_until_drained()
+        if session.failure is not None:
+            raise session.failure
+
+    def _reserve(self, configuration: SessionConfiguration) -> int:
+        """Account for one more session before anything is allocated."""
+        settings = self._settings
+        n_bytes = self._bytes_of(configuration)
+        if n_bytes > settings.max_session_bytes:
+            raise QuotaExceeded(
+                f"the network takes {n_bytes} bytes; expected at most {settings.max_session_bytes}"
+            )
+        if len(self._sessions) >= settings.max_sessions:
+            raise QuotaExceeded(
+                f"{len(self._sessions)} sessions exist; expected fewer than"
+                f" {settings.max_sessions} before a new one"
+            )
+        if self._bytes_used + n_bytes > settings.max_total_bytes:
+            raise QuotaExceeded(
+                f"the network takes {n_bytes} bytes and all others {self._bytes_used}; expected"
+                f" at most {settings.max_total_bytes} together"
+            )
+        self._bytes_used += n_bytes
+        return n_bytes
+
+    @staticmethod
+    def _bytes_of(configuration: SessionConfiguration) -> int:
+        return Learner.session_bytes(configuration.network, configuration.learning)

@@ -1,0 +1,97 @@
+"""What a session shows of itself: its state as JSON, its weights as safetensors."""
+
+import asyncio
+import json
+
+import safetensors.numpy
+
+from service.configuration import describe
+from service.sessions import Session
+from tclif_core import Learner
+
+JsonObject = dict[str, object]
+
+
+def summarise(session: Session) -> JsonObject:
+    """Return one line of the list of sessions."""
+    return {
+        "session": session.name,
+        "attached": session.is_attached,
+        "failed": session.failure is not None,
+        "ticks": session.n_ticks,
+        "events": session.intake.n_events,
+        "applied": session.applied,
+        "durable": session.durable,
+    }
+
+
+async def report_state(session: Session) -> JsonObject:
+    """Return everything about a session, read between two of its messages.
+
+    Raises:
+        InternalFailure: The session is quarantined or was deleted meanwhile.
+    """
+    return await asyncio.wrap_future(session.at_boundary(lambda: _state(session)))
+
+
+async def export_weights(session: Session) -> bytes:
+    """Return a session's weights in the safetensors format, read between two of its messages.
+
+    Raises:
+        InternalFailure: The session is quarantined or was deleted meanwhile.
+    """
+    network = session.network
+    weights = await asyncio.wrap_future(
+        session.at_boundary(lambda: network.learner.weights(network.slot))
+    )
+    specification = {
+        "network": network.learner.network.to_dict(),
+        "learning": network.learner.learning.to_dict(),
+        "tick_us": session.configuration.tick_us,
+        "classes": session.configuration.class_names,
+        "seed": session.seed,
+    }
+    return safetensors.numpy.save(
+        weights, metadata={"format": "tclif", "specification": json.dumps(specification)}
+    )
+
+
+def _state(session: Session) -> JsonObject:
+    network, segmentation = session.network, session.intake.segmentation
+    learner = network.learner
+    counters, open_segment = segmentation.counters, segmentation.open_segment
+    return summarise(session) | {
+        "epoch": session.epoch,
+        "seed": session.seed,
+        "kernel": learner.kernel_name,
+        "configuration": describe(session.configuration.request),
+        "parameters": sum(weight.size for weight in learner.weights(network.slot).values()),
+        "received": session.received,
+        "segments": {
+            "open": None if open_segment is None else open_segment.number,
+            "kept": segmentation.n_kept,
+            "dropped": counters.n_dropped_segments,
+            "labelled": network.accuracy.n_scored,
+        },
+        "dropped_events": {
+            "late": counters.n_late,
+            "outside_segments": counters.n_outside,
+            "saturated": counters.n_saturated,
+        },
+        "learning": {
+            "mode": session.intake.mode,
+            "lessons": network.n_lessons,
+            "stopped": network.learning_stopped,
+        },
+        "prequential_accuracy": {
+            "windowed": network.accuracy.windowed,
+            "overall": network.accuracy.overall,
+        },
+        "firing_rates": network.firing_rates(),
+        "weight_change": learner.weight_change(network.slot),
+        "memory_bytes": {
+            "network": Learner.session_bytes(learner.network, learner.learning),
+            "kept_ticks": segmentation.kept_bytes,
+        },
+        "last_snapshot": None,
+    }

@@ -1,0 +1,251 @@
+"""Sessions and who holds which: inbox, sequence numbers, the attached connection, what was told.
+
+A session has two sides. This one, `Intake` included, belongs to the event loop; its
+`SessionNetwork` belongs to the engine thread. They meet in two places: the inbox, which one side
+fills and the other empties, and `Session.deliver`, which the engine calls on the event loop.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Protocol, TypeVar
+
+from service.configuration import SessionConfiguration
+from service.errors import CloseCode, InternalFailure, Refusal
+from service.intake import Intake, SessionMessage
+from service.outbox import Outbox
+from service.session_network import Delivery, SessionNetwork
+from service.settings import SessionSettings
+from service.wire_protocol import (
+    Ack,
+    Close,
+    ErrorMessage,
+    Goodbye,
+    GoodbyeReason,
+    Learned,
+    Limits,
+    Opened,
+    Prediction,
+    ReportRequest,
+)
+from service.work import Applied, AtBoundary, ChangeReport, ComputeTicks, Refuse, Work
+
+T = TypeVar("T")
+
+RETOLD_MESSAGES = 64
+"""Finals and lessons that are told again after a lost connection."""
+
+_log = logging.getLogger(__name__)
+
+
+class Engine(Protocol):
+    """What a session needs of the thread that computes."""
+
+    def notify(self, session: "Session") -> None:
+        """Say that a session's inbox has work."""
+
+    def call(self, function: Callable[[], T]) -> Future[T]:
+        """Run something between two batches."""
+
+    def open_network(
+        self, configuration: SessionConfiguration, seed: int, settings: SessionSettings
+    ) -> SessionNetwork:
+        """Make a session's network; on the engine thread."""
+
+    def close_network(self, session: "Session") -> None:
+        """Free a session's slot; on the engine thread."""
+
+
+class Session:
+    """One client's stream with its network; it outlives its connections.
+
+    Attributes:
+        name: The client's name for it.
+        epoch: Random number of this incarnation.
+        seed: Seed of its initial weights.
+        configuration: What it was created as.
+        inbox: Work that the engine has not begun.
+        network: The engine's side.
+        received: Number of the last message that was taken in.
+        queued_ticks: Ticks inside segments that wait to be computed.
+        applied: Number of the last message whose effects are all done.
+        durable: Number of the last message that is safe; 0 while nothing is stored.
+        n_ticks: Ticks inside segments that were computed.
+        is_notified: Whether the engine was told of its work and has not looked yet.
+        failure: Why it is quarantined or gone, if so.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        epoch: int,
+        seed: int,
+        configuration: SessionConfiguration,
+        settings: SessionSettings,
+        engine: Engine,
+        network: SessionNetwork,
+    ) -> None:
+        self.name = name
+        self.epoch = epoch
+        self.seed = seed
+        self.configuration = configuration
+        self.intake = Intake(configuration, settings)
+        self.inbox: deque[Work] = deque()
+        self.network = network
+        self.received = 0
+        self.applied = 0
+        self.durable = 0
+        self.n_ticks = 0
+        self.is_notified = False
+        self.failure: InternalFailure | None = None
+        self._settings = settings
+        self._engine = engine
+        self._outbox: Outbox | None = None
+        self._retold: deque[Prediction | Learned] = deque(maxlen=RETOLD_MESSAGES)
+        self.queued_ticks = 0
+        self._progress = asyncio.Event()
+
+    @property
+    def is_attached(self) -> bool:
+        """Whether a connection is attached."""
+        return self._outbox is not None
+
+    @property
+    def credit_ticks(self) -> int:
+        """How many more ticks the client may cause to be computed."""
+        return max(0, self._settings.inbox_ticks - self.queued_ticks)
+
+    @property
+    def has_room(self) -> bool:
+        """Whether the next message may be read."""
+        is_short = self.received - self.applied < self._settings.inbox_messages
+        return is_short and self.queued_ticks < self._settings.inbox_ticks
+
+    def accept(
+        self, message: SessionMessage, arrived_s: float, refusal: Refusal | None = None
+    ) -> None:
+        """Take in the session's next message.
+
+        Args:
+            message: Its sequence number is the one that was due.
+            arrived_s: When it was read, on the monotonic clock.
+            refusal: Why it can't be done, if that is known already; its number is consumed.
+
+        Raises:
+            ProtocolViolation: It can't be applied; nothing changed.
+        """
+        work = self.intake.take(message) if refusal is None else [Refuse(refusal)]
+        if message.sequence is not None:
+            assert message.sequence == self.received + 1, "messages come in their order"
+            self.received = message.sequence
+        self._push([*work, Applied(self.received, arrived_s)])
+
+    def accept_close(self, message: Close, arrived_s: float) -> None:
+        """Take in the orderly end of a connection."""
+        if message.sequence is not None:
+            self.received = message.sequence
+        self._push([Applied(self.received, arrived_s)])
+
+    def at_boundary(self, function: Callable[[], T]) -> Future[T]:
+        """Run ``function`` on the engine thread, after the messages read so far."""
+        outcome: Future[T] = Future()
+        if self.failure is not None:
+            outcome.set_exception(self.failure)
+        else:
+            run = AtBoundary(lambda: outcome.set_result(function()), outcome.set_exception)
+            self._push([run])
+        return outcome
+
+    async def wait_for_room(self) -> None:
+        """Wait until the next message may be read."""
+        while not self.has_room and self.failure is None:
+            self._progress.clear()
+            await self._progress.wait()
+
+    async def wait_until_drained(self) -> None:
+        """Wait until every message that was taken in is applied."""
+        while self.applied < self.received and self.failure is None:
+            self._progress.clear()
+            await self._progress.wait()
+
+    def attach(self, outbox: Outbox, opened: Opened, report: ReportRequest) -> None:
+        """Make a connection the session's own and tell it again what may have been lost."""
+        assert self._outbox is None, "the connection before is detached"
+        self._push([ChangeReport(report)])
+        outbox.greet(opened, self.ack())
+        for message in self._retold:
+            outbox.put(message)
+        self._outbox = outbox
+
+    def detach(self, outbox: Outbox) -> None:
+        """Let a connection go; does nothing if another one took over."""
+        if self._outbox is outbox:
+            self._outbox = None
+
+    def dismiss(self, reason: GoodbyeReason, code: CloseCode, *, retry_after_ms: int = 0) -> None:
+        """Say goodbye to the attached connection, if any, without waiting for it."""
+        if self._outbox is None:
+            return
+        goodbye = Goodbye(reason=reason, durable=self.durable, retry_after_ms=retry_after_ms)
+        self._outbox.finish(code, self.ack(), goodbye)
+        self._outbox = None
+
+    def ack(self) -> Ack:
+        """How far the session has come."""
+        return Ack(applied=self.applied, durable=self.durable, credit_ticks=self.credit_ticks)
+
+    def opened(self, *, resumed: bool, limits: Limits, version: str) -> Opened:
+        """What a connection is told when it is attached."""
+        return Opened(
+            session=self.name,
+            resumed=resumed,
+            epoch=self.epoch,
+            next_sequence=self.received + 1,
+            credit_ticks=self.credit_ticks,
+            classes=self.configuration.class_names,
+            tick_us=self.configuration.tick_us,
+            seed=self.seed,
+            kernel=self.network.learner.kernel_name,
+            limits=limits,
+            server=version,
+        )
+
+    def deliver(self, delivery: Delivery) -> None:
+        """Take what a visit brought: tell the client, move the numbers, wake who waits."""
+        self.queued_ticks -= delivery.n_ticks
+        self.n_ticks += delivery.n_ticks
+        self.applied = max(self.applied, delivery.applied)
+        for message in delivery.messages:
+            self._tell(message)
+        if delivery.failure is not None:
+            self._fail(delivery.failure)
+        if self._outbox is not None:
+            self._outbox.acknowledge(self.ack())
+        self._progress.set()
+
+    def retire(self) -> None:
+        """Take leave of a deleted session: its connection and whoever waits for it."""
+        self.dismiss("deleted", CloseCode.DELETED)
+        self.failure = InternalFailure(f"session {self.name!r} was deleted")
+        self._progress.set()
+
+    def _tell(self, message: Prediction | Learned | ErrorMessage) -> None:
+        match message:
+            case Prediction(final=True) | Learned():
+                self._retold.append(message)
+        if self._outbox is not None:
+            self._outbox.put(message)
+
+    def _fail(self, failure: InternalFailure) -> None:
+        """Quarantine the session: nothing more of it is computed."""
+        self.failure = failure
+        if self._outbox is not None:
+            self._outbox.fail(failure)
+
+    def _push(self, work: list[Work]) -> None:
+        self.queued_ticks += sum(w.block.n_ticks for w in work if isinstance(w, ComputeTicks))
+        self.inbox.extend(work)
+        self._engine.notify(self)

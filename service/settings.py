@@ -1,0 +1,124 @@
+"""Every setting of the server, from the environment (``TCLIF_…``) and the command line.
+
+One class a room; a room receives its own class and sees no other. Illegal values and unknown names
+are refused at the start.
+"""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_STRICT = ConfigDict(frozen=True, extra="forbid")
+
+
+class ListenerSettings(BaseModel):
+    """Where the server listens and who may talk to it."""
+
+    model_config = _STRICT
+
+    host: str = "127.0.0.1"
+    """Address to listen on. Loopback only: there are no credentials in this version."""
+
+    port: Annotated[int, Field(ge=0, le=65535)] = 8700
+    """TCP port; 0 takes any free one."""
+
+    allowed_hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "::1")
+    """Host names that a request's ``Host`` and ``Origin`` may carry, without port."""
+
+
+class SocketSettings(BaseModel):
+    """One WebSocket connection."""
+
+    model_config = _STRICT
+
+    max_message_bytes: Annotated[int, Field(ge=1024)] = 1 << 20
+    """Longest client message; a longer one closes the connection with 1009."""
+
+    open_timeout_s: Annotated[float, Field(gt=0)] = 10.0
+    """A connection that sends no ``open`` in this time is closed."""
+
+    idle_s: Annotated[float, Field(gt=0)] = 300.0
+    """A connection that sends no message in this time is closed; its session stays."""
+
+    ping_interval_s: Annotated[float, Field(gt=0)] = 20.0
+    """Time between pings; a peer that does not answer within the same time is detached."""
+
+    ack_delay_ms: Annotated[float, Field(gt=0, le=50)] = 20.0
+    """Acknowledgements are gathered for this long, so that one covers many messages."""
+
+    ack_every_s: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """An attached client gets an acknowledgement at least this often."""
+
+    outbox_messages: Annotated[int, Field(ge=64)] = 1024
+    """Messages that may wait for a slow reader before the connection is closed with 1013."""
+
+    outbox_predictions: Annotated[int, Field(ge=1)] = 32
+    """Non-final predictions among them; older ones are thinned and counted in ``skipped``."""
+
+    retry_after_ms: Annotated[int, Field(ge=0)] = 1000
+    """Told to clients that should come back later."""
+
+
+class SessionSettings(BaseModel):
+    """What one session may hold."""
+
+    model_config = _STRICT
+
+    max_sessions: Annotated[int, Field(ge=1)] = 256
+    """Sessions in memory, attached or not."""
+
+    max_session_bytes: Annotated[int, Field(ge=1)] = 64 << 20
+    """Learner memory of one session; checked before anything is allocated."""
+
+    max_total_bytes: Annotated[int, Field(ge=1)] = 4 << 30
+    """Learner memory of all sessions together."""
+
+    inbox_ticks: Annotated[int, Field(ge=1)] = 8192
+    """Ticks a session may queue before its socket is no longer read."""
+
+    inbox_messages: Annotated[int, Field(ge=1)] = 1024
+    """Messages a session may queue before its socket is no longer read."""
+
+    max_advance_ticks: Annotated[int, Field(ge=1)] = 4096
+    """Ticks that one message may complete."""
+
+    kept_segments: Annotated[int, Field(ge=1)] = 64
+    """Finished segments that wait for a label."""
+
+    kept_ticks: Annotated[int, Field(ge=1)] = 32768
+    """Ticks of kept segments, the open one included."""
+
+    kept_inputs: Annotated[int, Field(ge=1)] = 4 << 20
+    """Non-zero inputs (channel and tick) of kept segments, the open one included."""
+
+    accuracy_window: Annotated[int, Field(ge=1)] = 200
+    """Labelled segments in the windowed prequential accuracy."""
+
+
+class EngineSettings(BaseModel):
+    """The thread that computes."""
+
+    model_config = _STRICT
+
+    kernel: str = "cpu"
+    """Which kernel new sessions get: ``cpu`` or ``reference``."""
+
+    batch_rows: Annotated[int, Field(ge=1)] = 64
+    """Sessions in one batch."""
+
+    visit_ticks: Annotated[int, Field(ge=1)] = 64
+    """Ticks of one session in one batch, so that its weights are loaded once for several ticks."""
+
+
+class Settings(BaseSettings):
+    """All rooms' settings; ``TCLIF_ENGINE__KERNEL=reference`` sets ``engine.kernel``."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="TCLIF_", env_nested_delimiter="__", frozen=True, extra="forbid"
+    )
+
+    listener: ListenerSettings = ListenerSettings()
+    socket: SocketSettings = SocketSettings()
+    session: SessionSettings = SessionSettings()
+    engine: EngineSettings = EngineSettings()

@@ -1,0 +1,215 @@
+"""The one thread that computes: take what is ready, advance it as one batch, deliver.
+
+Only this thread touches the learners and their slot banks. It is woken by a queue, never polls, and
+hands the results of a batch to the event loop with one call.
+"""
+
+import asyncio
+import logging
+import queue
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from functools import partial
+from itertools import pairwise
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.configuration import SessionConfiguration
+from service.errors import InternalFailure
+from service.event_binning import TickBlock
+from service.session_network import Delivery, Row, SessionNetwork
+from service.sessions import Session
+from service.settings import EngineSettings, SessionSettings
+from service.telemetry import Telemetry
+from service.tick_scheduler import TickScheduler
+from tclif_core import EventBlock, Learner, LearningSpec, NetworkSpec
+
+T = TypeVar("T")
+Pair = tuple[Session, Row]
+
+_log = logging.getLogger(__name__)
+
+
+class TickEngine:
+    """Advances the sessions that have work, batch after batch, on a thread of its own."""
+
+    def __init__(
+        self, settings: EngineSettings, telemetry: Telemetry, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self._settings = settings
+        self._telemetry = telemetry
+        self._loop = loop
+        self._scheduler: TickScheduler[Session] = TickScheduler(settings)
+        self._learners: dict[tuple[NetworkSpec, LearningSpec], Learner] = {}
+        # sessions that have work, each at most once; calls to run between batches; None to stop
+        self._mail: queue.SimpleQueue[Session | Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="tick-engine", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread after the batch in progress, and wait for it."""
+        self._mail.put(None)
+        self._thread.join()
+
+    def notify(self, session: Session) -> None:
+        """Say that a session's inbox has work; on the event loop."""
+        if not session.is_notified:
+            session.is_notified = True
+            self._mail.put(session)
+
+    def call(self, function: Callable[[], T]) -> Future[T]:
+        """Run something between two batches; from any thread.
+
+        Returns:
+            Its result, or what it raised.
+        """
+        outcome: Future[T] = Future()
+
+        def settle() -> None:
+            with _door(outcome.set_exception):
+                outcome.set_result(function())
+
+        self._mail.put(settle)
+        return outcome
+
+    def warm_up(self) -> None:
+        """Compile the kernel, so that the first session does not wait for it."""
+        smallest = NetworkSpec(inputs=2, hidden=(2,), classes=2)
+        Learner(smallest, LearningSpec(), kernel=self._settings.kernel).warm_up()
+
+    def open_network(
+        self, configuration: SessionConfiguration, seed: int, settings: SessionSettings
+    ) -> SessionNetwork:
+        """Make a session's network; on the engine thread."""
+        key = (configuration.network, configuration.learning)
+        learner = self._learners.get(key)
+        if learner is None:
+            learner = self._learners[key] = Learner(*key, kernel=self._settings.kernel)
+        slot = learner.open(seed=seed, rate=configuration.request.learning.rate)
+        return SessionNetwork(learner, slot, configuration, settings)
+
+    def close_network(self, session: Session) -> None:
+        """Free a session's slot and forget what was queued; on the engine thread."""
+        self._scheduler.discard(session)
+        deleted = InternalFailure(f"session {session.name!r} was deleted")
+        session.network.fail(deleted, session.inbox)
+        learner = session.network.learner
+        learner.close(session.network.slot)
+        if not learner.n_sessions:
+            del self._learners[learner.network, learner.learning]
+
+    def _run(self) -> None:
+        while self._take_mail():
+            if self._scheduler:
+                self._advance_batch()
+
+    def _take_mail(self) -> bool:
+        """Take in everything that came, waiting if there is nothing else to do."""
+        while True:
+            try:
+                mail = self._mail.get(block=not self._scheduler)
+            except queue.Empty:
+                return True
+            if mail is None:
+                return False
+            if isinstance(mail, Session):
+                # cleared before the inbox is looked at: work that comes later notifies anew
+                mail.is_notified = False
+                self._scheduler.add(mail)
+            else:
+                mail()
+
+    def _advance_batch(self) -> None:
+        began_s = time.monotonic()
+        sessions = self._scheduler.next_batch()
+        by_learner: dict[Learner, list[Pair]] = defaultdict(list)
+        for session in sessions:
+            with _door(partial(_fail, session)):
+                row = session.network.next_row(session.inbox, self._scheduler.visit_ticks)
+                if row is not None:
+                    by_learner[session.network.learner].append((session, row))
+        for learner, pairs in by_learner.items():
+            _advance(learner, pairs)
+        for session in sessions:
+            if session.network.has_work(session.inbox):
+                self._scheduler.add(session)
+        self._telemetry.batch_done(
+            n_rows=sum(len(pairs) for pairs in by_learner.values()),
+            seconds=time.monotonic() - began_s,
+        )
+        deliveries = [(session, session.network.collect()) for session in sessions]
+        self._loop.call_soon_threadsafe(self._deliver, deliveries)
+
+    def _deliver(self, deliveries: list[tuple[Session, Delivery]]) -> None:
+        """Hand a batch's results to the sessions; on the event loop."""
+        now_s = time.monotonic()
+        for session, delivery in deliveries:
+            session.deliver(delivery)
+            self._telemetry.delivered(delivery, now_s)
+
+
+@contextmanager
+def _door(on_error: Callable[[Exception], None]) -> Iterator[None]:
+    """Let nothing that goes wrong end the tick thread; tell whom it concerns."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 - the tick thread's door: one session falls, not all
+        on_error(error)
+
+
+def _fail(session: Session, error: Exception) -> None:
+    if isinstance(error, InternalFailure):
+        failure = error
+        _log.error("session quarantined: %s", error, extra={"session": session.name})
+    else:
+        failure = InternalFailure(f"a defect of the server ended session {session.name!r}")
+        _log.error("session failed", exc_info=error, extra={"session": session.name})
+    session.network.fail(failure, session.inbox)
+
+
+def _advance(learner: Learner, pairs: list[Pair]) -> None:
+    """Advance one row of each session and give every session its share of the results.
+
+    A batch that the learner refuses changes nothing: its rows are then tried one by one, so that
+    only the culprit falls.
+    """
+
+    def on_error(error: Exception) -> None:
+        if isinstance(error, ValueError) and len(pairs) > 1:
+            for pair in pairs:
+                _advance(learner, [pair])
+        else:
+            for session, _ in pairs:
+                _fail(session, error)
+
+    shares: list[NDArray[np.float32]] = []
+    with _door(on_error):
+        shares = _advance_rows(learner, pairs)
+    for (session, row), share in zip(pairs, shares, strict=False):
+        with _door(partial(_fail, session)):
+            session.network.take_results(row, share)
+
+
+def _advance_rows(learner: Learner, pairs: list[Pair]) -> list[NDArray[np.float32]]:
+    """Return the mean probabilities ``[T, C]`` of each row."""
+    rows = [row for _, row in pairs]
+    n_ticks = np.array([row.block.n_ticks for row in rows])
+    row_ticks = np.concatenate([[0], np.cumsum(n_ticks)])
+    joined = TickBlock.join([row.block for row in rows])
+    result = learner.advance(
+        np.array([session.network.slot for session, _ in pairs], np.int64),
+        np.array([row.strand for row in rows], np.int64),
+        np.array([row.learns for row in rows], np.bool_),
+        EventBlock(row_ticks, joined.offsets, joined.channels, joined.values),
+        np.repeat(np.array([row.target for row in rows], np.int64), n_ticks),
+    )
+    return [result.mean_probabilities[start:stop] for start, stop in pairwise(row_ticks)]

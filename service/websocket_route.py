@@ -1,0 +1,186 @@
+"""One WebSocket connection: one coroutine reads, one writes.
+
+The reader hands each message to the session and reads no further while the session is full: that is
+the back-pressure. The writer sends what the outbox holds. Whatever ends the connection ends in
+`Outbox.finish`, so that last words and close code go out in order; the session stays.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Coroutine
+
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+from starlette.types import Message
+
+from service.errors import (
+    CloseCode,
+    Idle,
+    InternalFailure,
+    Refusal,
+    ServiceError,
+)
+from service.origin_check import problem
+from service.outbox import Outbox
+from service.session_registry import SessionRegistry
+from service.sessions import Session
+from service.settings import SocketSettings
+from service.telemetry import Telemetry
+from service.wire_protocol import (
+    SUBPROTOCOL,
+    ClientMessage,
+    Close,
+    Conversation,
+    Disposition,
+    EventFrame,
+    Goodbye,
+    Open,
+    decode_binary,
+    decode_client_text,
+    encode,
+)
+
+router = APIRouter()
+
+FLUSH_S = 5.0
+"""Longest wait for a peer to take its last words."""
+
+_log = logging.getLogger(__name__)
+
+
+@router.websocket("/v1/stream")
+async def stream(socket: WebSocket) -> None:
+    """Serve one connection from its handshake to its close."""
+    if SUBPROTOCOL not in socket.scope["subprotocols"]:
+        offered = socket.scope["subprotocols"]
+        refusal = f"subprotocols {offered} came; expected {SUBPROTOCOL!r} among them"
+        await socket.send_denial_response(problem(400, "bad_message", refusal))
+        return
+    await socket.accept(SUBPROTOCOL)
+    service = socket.app.state.service
+    await Connection(socket, service.registry, service.settings.socket, service.telemetry).serve()
+
+
+class Connection:
+    """One attached socket."""
+
+    def __init__(
+        self,
+        socket: WebSocket,
+        registry: SessionRegistry,
+        settings: SocketSettings,
+        telemetry: Telemetry,
+    ) -> None:
+        self._socket = socket
+        self._registry = registry
+        self._settings = settings
+        self._telemetry = telemetry
+        self._conversation = Conversation()
+        self._outbox = Outbox(settings, time.monotonic)
+        self._session: Session | None = None
+
+    async def serve(self) -> None:
+        """Read and write until either side ends the connection."""
+        reader = asyncio.create_task(self._guarded(self._read()))
+        writer = asyncio.create_task(self._guarded(self._write()))
+        finished = asyncio.create_task(self._outbox.finished.wait())
+        try:
+            await asyncio.wait({reader, writer, finished}, return_when=asyncio.FIRST_COMPLETED)
+            if self._outbox.finished.is_set():
+                await asyncio.wait({writer}, timeout=FLUSH_S)
+        finally:
+            if self._session is not None:
+                self._session.detach(self._outbox)
+            for task in (reader, writer, finished):
+                task.cancel()
+            await asyncio.gather(reader, writer, finished, return_exceptions=True)
+
+    async def _guarded(self, work: Coroutine[None, None, None]) -> None:
+        """Turn whatever ends one side of the connection into last words for the peer."""
+        try:
+            await work
+        except WebSocketDisconnect:
+            return
+        except ServiceError as error:
+            self._end(error)
+        except Exception:  # noqa: BLE001
+            # the connection's door: a defect ends this connection, not its neighbours
+            name = None if self._session is None else self._session.name
+            _log.exception("connection failed", extra={"session": name})
+            self._end(InternalFailure("a defect of the server ended the connection"))
+
+    def _end(self, error: ServiceError) -> None:
+        self._telemetry.error_told(error.code, fatal=True)
+        if isinstance(error, Idle) and self._session is not None:
+            goodbye = Goodbye(reason="idle", durable=self._session.durable)
+            self._outbox.finish(error.close_code, goodbye)
+        else:
+            self._outbox.fail(error)
+
+    async def _read(self) -> None:
+        timeout_s = self._settings.open_timeout_s
+        while not self._outbox.finished.is_set():
+            message = await self._receive(timeout_s)
+            timeout_s = self._settings.idle_s
+            # fenced: the connection was taken over while it waited for this message
+            if not self._outbox.finished.is_set():
+                await self._take(message)
+
+    async def _receive(self, timeout_s: float) -> ClientMessage | EventFrame:
+        try:
+            async with asyncio.timeout(timeout_s):
+                raw = await self._socket.receive()
+        except TimeoutError:
+            raise Idle(f"no message came for {timeout_s:g} s") from None
+        if raw["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(raw.get("code", 1005))
+        return self._decode(raw)
+
+    def _decode(self, raw: Message) -> ClientMessage | EventFrame:
+        max_bytes = self._settings.max_message_bytes
+        data = raw.get("bytes")
+        if data is not None:
+            return decode_binary(data, max_bytes=max_bytes)
+        return decode_client_text(raw["text"], max_bytes=max_bytes)
+
+    async def _take(self, message: ClientMessage | EventFrame) -> None:
+        arrived_s = time.monotonic()
+        refusal: Refusal | None = None
+        try:
+            disposition = self._conversation.receive(message)
+        except Refusal as error:
+            disposition, refusal = Disposition.APPLY, error
+        if isinstance(message, Open):
+            await self._open(message)
+            return
+        session = self._session
+        assert session is not None, "a conversation that goes on has a session"
+        if disposition is Disposition.RESEND:
+            self._outbox.acknowledge_again()
+        elif isinstance(message, Close):
+            await self._close(session, message, arrived_s)
+        else:
+            if isinstance(message, EventFrame):
+                self._telemetry.events_came(message.count)
+            session.accept(message, arrived_s, refusal)
+            await session.wait_for_room()
+
+    async def _open(self, request: Open) -> None:
+        session = await self._registry.open(request, self._outbox)
+        self._session = session
+        self._conversation.opened(
+            next_sequence=session.received + 1,
+            n_addresses=session.configuration.sensor.n_addresses,
+        )
+
+    async def _close(self, session: Session, message: Close, arrived_s: float) -> None:
+        session.accept_close(message, arrived_s)
+        await session.wait_until_drained()
+        session.dismiss("closed", CloseCode.ORDERLY)
+
+    async def _write(self) -> None:
+        while messages := await self._outbox.take():
+            for message in messages:
+                await self._socket.send_text(encode(message))
+        assert self._outbox.close_code is not None, "nothing more to send means finished"
+        await self._socket.close(self._outbox.close_code)
