@@ -1,0 +1,17 @@
+"""Adaptive TC-LIF networks that learn online with e-prop: arrays in, arrays out."""
+
+from tclif_core.batch import AdvanceResult, EventBlock, SlotIndex, Strand
+from tclif_core.hyperparameters import DecayProfile, LearningSpec, NetworkSpec, NeuronSpec
+from tclif_core.learner import Learner
+
+__all__ = [
+    "AdvanceResult",
+    "DecayProfile",
+    "EventBlock",
+    "Learner",
+    "LearningSpec",
+    "NetworkSpec",
+    "NeuronSpec",
+    "SlotIndex",
+    "Strand",
+]

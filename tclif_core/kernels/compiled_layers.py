@@ -1,0 +1,238 @@
+# ruff: noqa: PLR0917 - compiled functions take positions; groups would hide shapes
+"""Compiled loops that advance one layer, or the readout, by one tick.
+
+Equations are those of `two_compartment`, `eligibility` and `readout`. Input is sparse: a layer's
+current gathers the lines that are active, channels with events and neurons that spiked. Traces and
+potentials below `TINY` become zero: numbers on their way to zero would end as denormals, which cost
+a hundred times as much; and what is zero can be skipped.
+
+Shapes: M input lines, N neurons, C classes.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tclif_core.kernels.compilation import compiled
+from tclif_core.kernels.cpu_plan import (
+    N_BELOW,
+    N_LINES,
+    SCALARS_AT,
+    Doubles,
+    Floats,
+    Integers,
+    Plan,
+)
+
+TINY = np.float32(1e-18)
+"""Below it a potential, trace or error counts as zero."""
+
+ZERO, ONE = np.float32(0.0), np.float32(1.0)
+
+N_SCALARS = 4
+"""How many numbers of a layer may be learnt."""
+
+
+@compiled
+def _gamma_profile(tick: int, shape: float, scale_ticks: float) -> float:
+    # the double-precision formula of decay_profile.gamma_profile
+    time = tick + 1.0
+    if shape == 1.0:
+        return math.exp(-time / scale_ticks)
+    peak = (shape - 1.0) * scale_ticks
+    return math.exp((shape - 1.0) * math.log(time / peak) - (time - peak) / scale_ticks)
+
+
+@compiled
+def find_dynamics(plan: Plan, tick: int, parameters: Floats, dynamics: Floats) -> None:
+    """Write decays and couplings of a tick of the segment, for all layers ``[layers, 4]``."""
+    profile = _gamma_profile(tick, plan.profile_shape, plan.profile_scale_ticks)
+    for layer in range(len(dynamics)):
+        at = plan.layers[layer, SCALARS_AT]
+        dendrite_decay = np.float64(parameters[at]) + plan.dendrite_amplitude * profile
+        soma_decay = np.float64(parameters[at + 1]) + plan.soma_amplitude * profile
+        dynamics[layer, 0] = np.float32(dendrite_decay)
+        dynamics[layer, 1] = np.float32(soma_decay)
+        dynamics[layer, 2] = parameters[at + 2]
+        dynamics[layer, 3] = parameters[at + 3]
+
+
+@compiled
+def list_active(
+    layer: int,
+    sizes: Integers,
+    is_recurrent: bool,  # noqa: FBT001 - compiled code takes positions
+    channels: NDArray[np.int32],
+    values: Floats,
+    spiking: Integers,
+    n_spiking: Integers,
+    lines: Integers,
+    line_values: Floats,
+) -> int:
+    """List a layer's active input lines and what comes in on them; return how many they are."""
+    n = 0
+    if layer == 0:
+        for e in range(len(channels)):
+            lines[e] = channels[e]
+            line_values[e] = values[e]
+        n = len(channels)
+    else:
+        for i in range(n_spiking[layer - 1]):
+            lines[i] = spiking[layer - 1, i]
+            line_values[i] = ONE
+        n = n_spiking[layer - 1]
+    if is_recurrent:
+        # these are still the spikes of the tick before
+        for i in range(n_spiking[layer]):
+            lines[n + i] = sizes[N_BELOW] + spiking[layer, i]
+            line_values[n + i] = ONE
+        n += n_spiking[layer]
+    lines[n] = sizes[N_LINES] - 1
+    line_values[n] = ONE
+    return n + 1
+
+
+@compiled
+def gather(current: Floats, matrix: Floats, lines: Integers, values: Floats) -> None:
+    """Write a layer's synaptic input: the active lines of its matrix, weighted and added up."""
+    current[:] = ZERO
+    i = 0
+    while i + 4 <= len(lines):
+        v0, v1, v2, v3 = values[i], values[i + 1], values[i + 2], values[i + 3]
+        w0, w1 = matrix[lines[i]], matrix[lines[i + 1]]
+        w2, w3 = matrix[lines[i + 2]], matrix[lines[i + 3]]
+        i += 4
+        for j in range(len(current)):
+            current[j] = current[j] + v0 * w0[j] + v1 * w1[j] + v2 * w2[j] + v3 * w3[j]
+    while i < len(lines):
+        v0, w0 = values[i], matrix[lines[i]]
+        i += 1
+        for j in range(len(current)):
+            current[j] += v0 * w0[j]
+
+
+@compiled
+def advance_eligibility(
+    dendrite: Floats, soma: Floats, lines: Integers, values: Floats, dynamics: Floats
+) -> None:
+    """Move the pair of every input line of a layer ``[M]``; the active ones take their input."""
+    dendrite_decay, soma_decay = dynamics[0], dynamics[1]
+    soma_to_dendrite, dendrite_to_soma = dynamics[2], dynamics[3]
+    for i in range(len(dendrite)):
+        dendrite[i] = dendrite_decay * dendrite[i] + soma_to_dendrite * soma[i]
+    for i in range(len(lines)):
+        dendrite[lines[i]] += values[i]
+    for i in range(len(dendrite)):
+        d = dendrite[i]
+        s = soma_decay * soma[i] + dendrite_to_soma * d
+        dendrite[i] = d if abs(d) >= TINY else ZERO
+        soma[i] = s if abs(s) >= TINY else ZERO
+
+
+@compiled
+def advance_neurons(
+    dendrite: Floats,
+    soma: Floats,
+    spikes: Floats,
+    pseudo_derivative: Floats,
+    current: Floats,
+    dynamics: Floats,
+    threshold: np.float32,
+    reset: np.float32,
+    width: np.float32,
+) -> None:
+    """Move a layer's neurons ``[N]``."""
+    dendrite_decay, soma_decay = dynamics[0], dynamics[1]
+    soma_to_dendrite, dendrite_to_soma = dynamics[2], dynamics[3]
+    height = ONE / (width * width)
+    for j in range(len(soma)):
+        d = dendrite_decay * dendrite[j] + soma_to_dendrite * soma[j] + current[j]
+        d -= reset * spikes[j]
+        s = soma_decay * soma[j] + dendrite_to_soma * d - threshold * spikes[j]
+        dendrite[j] = d if abs(d) >= TINY else ZERO
+        soma[j] = s if abs(s) >= TINY else ZERO
+        distance = s - threshold
+        spikes[j] = ONE if distance >= ZERO else ZERO
+        near = width - abs(distance)
+        pseudo_derivative[j] = near * height if near > ZERO else ZERO
+
+
+@compiled
+def list_spikes(spikes: Floats, spiking: Integers) -> int:
+    """List the neurons of a layer that spiked; return how many they are."""
+    n_spiking = 0
+    for j in range(len(spikes)):
+        spiking[n_spiking] = j
+        n_spiking += spikes[j] != ZERO
+    return n_spiking
+
+
+@compiled
+def advance_scalar_traces(
+    pairs: Floats,
+    traces: Integers,
+    dendrite_before: Floats,
+    soma_before: Floats,
+    dendrite: Floats,
+    dynamics: Floats,
+) -> None:
+    """Move the pairs ``[2 n, N]`` of a layer's learnt numbers, after its neurons moved."""
+    dendrite_decay, soma_decay = dynamics[0], dynamics[1]
+    soma_to_dendrite, dendrite_to_soma = dynamics[2], dynamics[3]
+    for scalar in range(N_SCALARS):
+        if traces[scalar] < 0:
+            continue
+        trace_d, trace_s = pairs[2 * traces[scalar]], pairs[2 * traces[scalar] + 1]
+        # each of the four enters one compartment only, see the table of `eligibility`
+        drive = soma_before
+        if scalar == 0:
+            drive = dendrite_before
+        elif scalar == 3:  # noqa: PLR2004 - the last of SCALARS
+            drive = dendrite
+        enters_dendrite = ONE if scalar in (0, 2) else ZERO
+        enters_soma = ONE - enters_dendrite
+        for j in range(len(drive)):
+            d = dendrite_decay * trace_d[j] + soma_to_dendrite * trace_s[j]
+            d += enters_dendrite * drive[j]
+            s = soma_decay * trace_s[j] + dendrite_to_soma * d + enters_soma * drive[j]
+            trace_d[j] = d if abs(d) >= TINY else ZERO
+            trace_s[j] = s if abs(s) >= TINY else ZERO
+
+
+@compiled
+def advance_readout(
+    logits: Floats,
+    weights: Floats,
+    biases: Floats,
+    spiking: Integers,
+    readout_decay: np.float32,
+    probabilities: Floats,
+    sums: Doubles,
+) -> None:
+    """Move the logits ``[C]``; write the probabilities and add them to their sum."""
+    for c in range(len(logits)):
+        logits[c] = readout_decay * logits[c] + biases[c]
+    for i in range(len(spiking)):
+        line = weights[spiking[i]]
+        for c in range(len(logits)):
+            logits[c] += line[c]
+    highest = logits.max()
+    total = ZERO
+    for c in range(len(logits)):
+        probabilities[c] = np.exp(logits[c] - highest)
+        total += probabilities[c]
+    for c in range(len(logits)):
+        probabilities[c] /= total
+        sums[c] += probabilities[c]
+
+
+@compiled
+def cross_entropy(logits: Floats, target: int) -> np.float32:
+    """Return the loss of a tick from its logits ``[C]``."""
+    highest = logits.max()
+    total = ZERO
+    for c in range(len(logits)):
+        total += np.exp(logits[c] - highest)
+    loss: np.float32 = np.log(total) + highest - logits[target]
+    return loss

@@ -1,0 +1,174 @@
+"""What the loops of the CPU backend work on: sizes and places, the bank's rows, scratch."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tclif_core.row_layout import learnt_scalars, n_inputs_below, n_lines
+from tclif_core.slot_bank import SlotBank
+from tclif_core.two_compartment import SCALARS, neuron_constants
+
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+BLOCK = 16
+"""Ticks whose outer products wait together."""
+
+(
+    N_NEURONS,
+    N_LINES,
+    N_BELOW,
+    LINES_AT,
+    SCALARS_AT,
+    FEEDBACK_AT,
+    STATE_AT,
+    ELIGIBILITY_AT,
+    FIRST_TRACE_AT,
+    LINES_BEFORE,
+    NEURONS_BEFORE,
+    N_COLUMNS,
+) = range(12)
+"""Columns of `Plan.layers`: sizes, places in the rows, and how many lines and neurons the layers
+below have together."""
+
+
+class Plan(NamedTuple):
+    """What never changes for a bank.
+
+    ``layers`` is int64 ``[layers, N_COLUMNS]``, ``traces`` int64 ``[4]``: which pair of traces
+    belongs to each of a layer's four numbers, -1 where it is not learnt.
+    """
+
+    layers: Integers
+    traces: Integers
+    readout_at: int
+    logits_at: int
+    accumulated_from: int
+    is_recurrent: bool
+    is_per_tick: bool
+    is_broadcast: bool
+    readout_decay: np.float32
+    threshold: np.float32
+    dendritic_reset: np.float32
+    surrogate_width: np.float32
+    dendrite_amplitude: float
+    soma_amplitude: float
+    profile_shape: float
+    profile_scale_ticks: float
+
+
+class Rows(NamedTuple):
+    """The bank's rows, see `slot_bank.SlotBank`."""
+
+    parameters: Floats
+    gradients: Floats
+    feedback: Floats
+    state: Floats
+    sums: Doubles
+    counters: Integers
+    updates: Integers
+    rates: Doubles
+
+
+class Workspace(NamedTuple):
+    """Scratch; nothing in it outlives a call.
+
+    Attributes:
+        vectors: Current, potentials before the tick, neuron error on its way down ``[4, N max]``.
+        probabilities: ``[C]``.
+        error: Of the readout ``[C]``.
+        dynamics: Decays and couplings of the tick ``[layers, 4]``.
+        lines: Active lines of a layer, or lines to settle ``[M max]``.
+        line_values: What comes in on the active lines ``[M max]``.
+        all_lines: 0, 1, … ``[M max]``.
+        spiking: Numbers of the neurons that spiked last ``[layers, N max]``.
+        n_spiking: How many they are ``[layers]``.
+        traces: eS of a layer's lines at the waiting ticks, ``[BLOCK, M]`` for each layer.
+        errors: d of a layer's neurons at the waiting ticks, ``[BLOCK, N]`` for each layer.
+        settled: How many of the waiting ticks each line already has, ``[M]`` for each layer.
+    """
+
+    vectors: Floats
+    probabilities: Floats
+    error: Floats
+    dynamics: Floats
+    lines: Integers
+    line_values: Floats
+    all_lines: Integers
+    spiking: Integers
+    n_spiking: Integers
+    traces: Floats
+    errors: Floats
+    settled: Integers
+
+
+def make_plan(bank: SlotBank) -> Plan:
+    """Lay out the loops for a bank."""
+    network, learning = bank.network, bank.learning
+    constants, profile = neuron_constants(network.neuron), network.neuron.profile
+    parameters, state = bank.parameter_layout.fields, bank.state_layout.fields
+    learnt = learnt_scalars(network, learning)
+    layers = np.zeros((len(network.hidden), N_COLUMNS), np.int64)
+    first_line = first_neuron = 0
+    for layer, n_neurons in enumerate(network.hidden):
+        name, row = f"layer{layer}", layers[layer]
+        row[N_NEURONS] = n_neurons
+        row[N_LINES] = n_lines(network, layer)
+        row[N_BELOW] = n_inputs_below(network, layer)
+        row[LINES_AT] = parameters[f"{name}.w"].offset
+        row[SCALARS_AT] = parameters[f"{name}.{SCALARS[0]}"].offset
+        if learning.feedback == "broadcast":
+            row[FEEDBACK_AT] = bank.feedback_layout.fields[f"{name}.feedback"].offset
+        row[STATE_AT] = state[f"{name}.dendrite"].offset
+        row[ELIGIBILITY_AT] = state[f"{name}.eligibility.dendrite"].offset
+        if learnt:
+            row[FIRST_TRACE_AT] = state[f"{name}.{learnt[0]}.dendrite"].offset
+        row[LINES_BEFORE], row[NEURONS_BEFORE] = first_line, first_neuron
+        first_line += n_lines(network, layer)
+        first_neuron += n_neurons
+    return Plan(
+        layers=layers,
+        traces=np.array([learnt.index(n) if n in learnt else -1 for n in SCALARS], np.int64),
+        readout_at=parameters["readout.w"].offset,
+        logits_at=state["logits"].offset,
+        accumulated_from=bank.accumulated_from,
+        is_recurrent=network.recurrent,
+        is_per_tick=learning.update == "tick",
+        is_broadcast=learning.feedback == "broadcast",
+        readout_decay=np.float32(network.readout_decay),
+        threshold=np.float32(constants.threshold),
+        dendritic_reset=np.float32(constants.dendritic_reset),
+        surrogate_width=np.float32(constants.surrogate_width),
+        dendrite_amplitude=float(constants.dendrite_amplitude),
+        soma_amplitude=float(constants.soma_amplitude),
+        profile_shape=float(profile.shape),
+        profile_scale_ticks=float(profile.scale_ticks),
+    )
+
+
+def make_rows(bank: SlotBank) -> Rows:
+    """Return the bank's rows, sharing its memory until it grows."""
+    return Rows(*(getattr(bank, name).numpy() for name in Rows._fields))
+
+
+def make_workspace(bank: SlotBank, plan: Plan) -> Workspace:
+    """Make room for the loops of a bank; nothing in it needs a value but ``all_lines``."""
+    widest, n_classes, n_layers = max(bank.network.hidden), bank.network.classes, len(plan.layers)
+    n_lines_in_all = int(plan.layers[:, N_LINES].sum())
+    most_lines = int(plan.layers[:, N_LINES].max())
+    return Workspace(
+        vectors=np.empty((4, widest), np.float32),
+        probabilities=np.empty(n_classes, np.float32),
+        error=np.empty(n_classes, np.float32),
+        dynamics=np.empty((n_layers, len(SCALARS)), np.float32),
+        lines=np.empty(most_lines, np.int64),
+        line_values=np.empty(most_lines, np.float32),
+        all_lines=np.arange(most_lines),
+        spiking=np.empty((n_layers, widest), np.int64),
+        n_spiking=np.empty(n_layers, np.int64),
+        traces=np.empty(BLOCK * n_lines_in_all, np.float32),
+        errors=np.empty(BLOCK * sum(bank.network.hidden), np.float32),
+        settled=np.empty(n_lines_in_all, np.int64),
+    )

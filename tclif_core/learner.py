@@ -1,0 +1,235 @@
+"""The one class the service talks to: sessions of one network kind, advanced in batches.
+
+Arrays in, arrays out; no clock, no thread, no file. A learner belongs to one thread.
+"""
+
+from itertools import pairwise
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tclif_core.batch import AdvanceResult, Batch, EventBlock, SlotIndex, Strand
+from tclif_core.hyperparameters import LearningSpec, NetworkSpec
+from tclif_core.initial_weights import initial_parameters
+from tclif_core.kernels import choose_kernel
+from tclif_core.row_layout import line_field
+from tclif_core.slot_bank import (
+    FIRST_SPIKES,
+    LABELLED_TICKS,
+    N_PENDING,
+    TICKS_SINCE_OPEN,
+    SlotBank,
+    slot_bytes,
+)
+
+
+class Learner:
+    """Networks that learn while in use, one a slot, each with weights of its own."""
+
+    def __init__(
+        self,
+        network: NetworkSpec,
+        learning: LearningSpec,
+        *,
+        kernel: str = "cpu",
+        capacity: int = 1,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        """Make room for some sessions.
+
+        Args:
+            network: What each session's network is.
+            learning: How its weights move.
+            kernel: ``cpu`` (fast) or ``reference`` (plain torch, for comparison).
+            capacity: Slots to allocate at once; more come as they are needed.
+            dtype: ``torch.float32``, or ``torch.float64`` for comparisons on ``reference``.
+
+        Raises:
+            ValueError: The kernel is unknown or can't compute in ``dtype``, ``capacity`` is below
+                1, or a number to be learnt starts outside its interval.
+            ImportError: A package that the kernel needs is not installed.
+        """
+        self.network, self.learning, self.kernel_name = network, learning, kernel
+        self.bank = SlotBank(network, learning, capacity=capacity, dtype=dtype)
+        self._kernel = choose_kernel(kernel, self.bank)
+
+    @staticmethod
+    def session_bytes(network: NetworkSpec, learning: LearningSpec) -> int:
+        """Return the exact bytes a session takes, however long its stream, allocating nothing."""
+        return slot_bytes(network, learning)
+
+    @property
+    def n_sessions(self) -> int:
+        """How many slots are open."""
+        return self.bank.n_open
+
+    def open(self, *, seed: int, rate: float) -> SlotIndex:
+        """Open a session with fresh weights, a function of the seed and the specification.
+
+        Args:
+            seed: From 0 to 2**63 - 1.
+            rate: Learning rate, from 0 to 100.
+
+        Raises:
+            ValueError: Seed or rate lies outside its interval.
+        """
+        return self.bank.open(seed=seed, rate=rate)
+
+    def close(self, slot: SlotIndex) -> None:
+        """Free a slot and clear it.
+
+        Raises:
+            ValueError: The slot is not open.
+        """
+        self.bank.close(slot)
+
+    def set_rate(self, slot: SlotIndex, rate: float) -> None:
+        """Change a session's learning rate from here on.
+
+        Raises:
+            ValueError: The slot is not open, or the rate lies outside [0, 100].
+        """
+        self.bank.set_rate(slot, rate)
+
+    def begin_segment(self, slot: SlotIndex, strand: Strand, *, carry_state: bool = False) -> None:
+        """Start a strand's segment: clock, mean prediction, losses and logits at zero.
+
+        Weights, accumulated gradients and optimiser state stay.
+
+        Args:
+            slot: The session.
+            strand: Which of its two states.
+            carry_state: Keep neuron state and traces instead of starting them at zero too.
+
+        Raises:
+            ValueError: The slot is not open.
+        """
+        self.bank.begin_segment(slot, strand, carry_state=carry_state)
+
+    def copy_state(self, slot: SlotIndex, strand: Strand) -> NDArray[np.floating]:
+        """Return a copy of a strand's neuron state and traces ``[Q]``, for `restore_state`.
+
+        Raises:
+            ValueError: The slot is not open.
+        """
+        self.bank.check_open(slot)
+        return self.bank.state[slot, strand].numpy().copy()
+
+    def restore_state(self, slot: SlotIndex, strand: Strand, state: NDArray[np.floating]) -> None:
+        """Put a strand's neuron state and traces back as `copy_state` returned them.
+
+        Raises:
+            ValueError: The slot is not open, or the state is that of another kind of network.
+        """
+        self.bank.check_open(slot)
+        row = self.bank.state[slot, strand]
+        if state.shape != tuple(row.shape):
+            raise ValueError(f"a state of shape {tuple(row.shape)} is expected, got {state.shape}")
+        row.copy_(torch.from_numpy(state))
+
+    def advance(
+        self,
+        slots: NDArray[np.int64],
+        strands: NDArray[np.int64] | NDArray[np.uint8],
+        learn: NDArray[np.bool_],
+        block: EventBlock,
+        targets: NDArray[np.int64],
+    ) -> AdvanceResult:
+        """Advance some sessions, each by its own number of ticks.
+
+        A tick is predicted before it is learnt. A row with ``learn`` moves eligibility at every
+        tick and learns at those with a target; it must do so from its segment's begin, since
+        eligibility does not know of ticks advanced without. A row without ``learn`` only infers.
+
+        Args:
+            slots: Distinct open slots ``[S]``.
+            strands: `Strand` of each row ``[S]``.
+            learn: Whether each row learns ``[S]``.
+            block: The input, B ticks in all.
+            targets: Class of each tick ``[B]``, -1 where none is known.
+
+        Raises:
+            ValueError: A shape, type, slot, channel, value or target is not as expected; nothing
+                has changed.
+        """
+        wide = strands.astype(np.int64) if strands.dtype == np.uint8 else strands
+        batch = Batch(slots, wide, learn, block, targets)
+        for slot in slots.tolist():
+            self.bank.check_open(slot)
+        batch.check_ranges(self.network.inputs, self.network.classes)
+        return self._kernel.advance(batch)
+
+    def apply_update(self, slot: SlotIndex) -> bool:
+        """Let the optimiser step from what labelled ticks accumulated since the last update.
+
+        With per-tick updates only the layers' decay minima and couplings are left to move. Without
+        a labelled tick nothing moves, momentum included.
+
+        Returns:
+            False if the gradient or a weight is not finite: nothing was applied, the gradient is
+            cleared.
+
+        Raises:
+            ValueError: The slot is not open.
+        """
+        self.bank.check_open(slot)
+        if not self.bank.updates[slot, N_PENDING]:
+            return True
+        return self._kernel.apply_update(slot)
+
+    def segment_loss(self, slot: SlotIndex, strand: Strand) -> float:
+        """Return the mean cross-entropy over the segment's labelled ticks, NaN if there is none.
+
+        Raises:
+            ValueError: The slot is not open.
+        """
+        self.bank.check_open(slot)
+        n_labelled = int(self.bank.counters[slot, strand, LABELLED_TICKS])
+        return float(self.bank.sums[slot, strand, -1]) / n_labelled if n_labelled else float("nan")
+
+    def weights(self, slot: SlotIndex) -> dict[str, np.ndarray]:
+        """Return copies of all parameters by name: ``layer0.w`` ``[pre, post]`` and so on.
+
+        Raises:
+            ValueError: The slot is not open.
+        """
+        self.bank.check_open(slot)
+        views = self.bank.parameter_views(slot)
+        return {name: view.numpy().copy() for name, view in views.items()}
+
+    def weight_change(self, slot: SlotIndex) -> list[float]:
+        """Return how far each layer moved, ``|W - W0| / |W0|``: hidden layers, then the readout.
+
+        Raises:
+            ValueError: The slot is not open.
+        """
+        self.bank.check_open(slot)
+        row = self.bank.parameters[slot].double()
+        start = torch.from_numpy(initial_parameters(self.network, int(self.bank.seeds[slot])))
+        start = start.to(self.bank.dtype).double()
+        layout = self.bank.parameter_layout
+        spans = [
+            line_field(self.network, layout, layer).offset
+            for layer in range(len(self.network.hidden))
+        ]
+        readout_bias = layout.fields["readout.b"]
+        spans += [layout.fields["readout.w"].offset, readout_bias.offset + readout_bias.shape[0]]
+        return [
+            float((row[low:high] - start[low:high]).norm() / start[low:high].norm())
+            for low, high in pairwise(spans)
+        ]
+
+    def spike_counts(self, slot: SlotIndex) -> tuple[NDArray[np.int64], int]:
+        """Return the spikes of each hidden layer and the ticks, both of the live strand since open.
+
+        Raises:
+            ValueError: The slot is not open.
+        """
+        self.bank.check_open(slot)
+        counters = self.bank.counters[slot, Strand.LIVE].numpy()
+        return counters[FIRST_SPIKES:].copy(), int(counters[TICKS_SINCE_OPEN])
+
+    def warm_up(self) -> None:
+        """Compile all that serving needs; a second call does nothing."""
+        self._kernel.warm_up()

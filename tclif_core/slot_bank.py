@@ -1,0 +1,267 @@
+"""Every session's tensors, stacked by slot, in flat rows.
+
+All that a session's network is lies in one slot: parameters, accumulated gradient, optimiser state,
+feedback weights, and two strands of neuron state. The bank grows by doubling and never shrinks; a
+freed slot is cleared and given out again. Only the caller's thread may touch it.
+
+Shapes: K slots.
+"""
+
+import math
+
+import torch
+
+from tclif_core.batch import SlotIndex, Strand
+from tclif_core.hyperparameters import LearningSpec, NetworkSpec
+from tclif_core.initial_weights import feedback_weights, initial_parameters
+from tclif_core.row_layout import (
+    accumulated_from,
+    feedback_layout,
+    learnt_scalars,
+    parameter_layout,
+    scalars_offset,
+    state_layout,
+)
+from tclif_core.two_compartment import SCALARS, neuron_constants
+
+TICK, LABELLED_TICKS, TICKS_SINCE_OPEN, FIRST_SPIKES = range(4)
+"""Columns of ``counters``; the spikes of layer n are in column ``FIRST_SPIKES + n``."""
+
+N_UPDATES, N_PENDING = range(2)
+"""Columns of ``updates``: optimiser steps so far, labelled ticks since the last one."""
+
+_HIGHEST_SEED = 2**63 - 1
+
+
+def row_shapes(
+    network: NetworkSpec, learning: LearningSpec, dtype: torch.dtype = torch.float32
+) -> dict[str, tuple[tuple[int, ...], torch.dtype]]:
+    """Return shape and type of what one slot takes in each of the bank's tensors.
+
+    This is the whole memory of a session: no number of ticks occurs in it.
+    """
+    parameters = parameter_layout(network)
+    accumulated = parameters.width - accumulated_from(parameters, learning)
+    has_first, has_second = learning.optimizer == "adam", learning.optimizer != "sgd"
+    return {
+        "parameters": ((parameters.width,), dtype),
+        "gradients": ((accumulated,), dtype),
+        "first_moment": ((accumulated * has_first,), dtype),
+        "second_moment": ((accumulated * has_second,), dtype),
+        "feedback": ((feedback_layout(network, learning).width,), dtype),
+        "state": ((len(Strand), state_layout(network, learning).width), dtype),
+        "sums": ((len(Strand), network.classes + 1), torch.float64),
+        "counters": ((len(Strand), FIRST_SPIKES + len(network.hidden)), torch.int64),
+        "updates": ((2,), torch.int64),
+        "rates": ((), torch.float64),
+        "seeds": ((), torch.int64),
+    }
+
+
+def slot_bytes(
+    network: NetworkSpec, learning: LearningSpec, dtype: torch.dtype = torch.float32
+) -> int:
+    """Return the exact bytes that one slot takes."""
+    shapes = row_shapes(network, learning, dtype).values()
+    return sum(math.prod(shape) * row_dtype.itemsize for shape, row_dtype in shapes)
+
+
+class SlotBank:
+    """The tensors of all sessions of one network kind.
+
+    Attributes:
+        parameters: ``[K, P]``, see `row_layout`.
+        gradients: Accumulated since the last update, ``[K, P - accumulated_from]``.
+        first_moment: Adam's, shaped like ``gradients``; width 0 where not needed.
+        second_moment: Adam's and RMSprop's, likewise.
+        feedback: ``[K, F]``; width 0 unless feedback is broadcast.
+        state: Neurons, traces and logits of both strands, ``[K, 2, Q]``.
+        sums: Of the segment so far: class probabilities, then loss, ``[K, 2, C + 1]`` float64.
+        counters: ``[K, 2, 3 + layers]`` int64: ticks of the segment, labelled ticks of the segment,
+            ticks since open, spikes of each layer since open.
+        updates: ``[K, 2]`` int64: optimiser steps, labelled ticks since the last one.
+        rates: Learning rate of each slot, ``[K]`` float64.
+        seeds: Seed of each slot's initial weights, ``[K]`` int64.
+    """
+
+    parameters: torch.Tensor
+    gradients: torch.Tensor
+    first_moment: torch.Tensor
+    second_moment: torch.Tensor
+    feedback: torch.Tensor
+    state: torch.Tensor
+    sums: torch.Tensor
+    counters: torch.Tensor
+    updates: torch.Tensor
+    rates: torch.Tensor
+    seeds: torch.Tensor
+
+    def __init__(
+        self,
+        network: NetworkSpec,
+        learning: LearningSpec,
+        *,
+        capacity: int = 1,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        if capacity < 1:
+            raise ValueError(f"capacity must be 1 or more, got {capacity}")
+        self.network, self.learning, self.dtype = network, learning, dtype
+        self.parameter_layout = parameter_layout(network)
+        self.state_layout = state_layout(network, learning)
+        self.feedback_layout = feedback_layout(network, learning)
+        self.accumulated_from = accumulated_from(self.parameter_layout, learning)
+        self.scalar_bounds = _scalar_bounds(network, learning, dtype)
+        self._capacity = 0
+        self._open: set[int] = set()
+        self._free: list[int] = []
+        self._grow(capacity)
+
+    @property
+    def n_open(self) -> int:
+        """How many slots are in use."""
+        return len(self._open)
+
+    @property
+    def capacity(self) -> int:
+        """K: how many slots there are."""
+        return self._capacity
+
+    def check_open(self, slot: int) -> None:
+        """Refuse a slot that no session holds.
+
+        Raises:
+            ValueError: The slot is free or out of range.
+        """
+        if slot not in self._open:
+            raise ValueError(f"slot {slot} is not open")
+
+    def open(self, *, seed: int, rate: float) -> SlotIndex:
+        """Give out a slot with fresh weights and zero state, growing if all are taken.
+
+        Args:
+            seed: Of the initial weights, from 0 to 2**63 - 1.
+            rate: Learning rate, see `set_rate`.
+
+        Raises:
+            ValueError: Seed or rate lies outside its interval; nothing changed.
+        """
+        if not 0 <= seed <= _HIGHEST_SEED:
+            raise ValueError(f"seed must lie in [0, {_HIGHEST_SEED}], got {seed}")
+        _check_rate(rate)
+        parameters = torch.from_numpy(initial_parameters(self.network, seed))
+        feedback = torch.from_numpy(feedback_weights(self.network, self.learning, seed))
+        if not self._free:
+            self._grow(2 * self._capacity)
+        slot = self._free.pop()
+        self._open.add(slot)
+        self.parameters[slot].copy_(parameters)
+        self.feedback[slot].copy_(feedback)
+        self.rates[slot] = rate
+        self.seeds[slot] = seed
+        return SlotIndex(slot)
+
+    def close(self, slot: SlotIndex) -> None:
+        """Free a slot and clear all that was in it.
+
+        Raises:
+            ValueError: The slot is not open.
+        """
+        self.check_open(slot)
+        for name in row_shapes(self.network, self.learning):
+            getattr(self, name)[slot].zero_()
+        self._open.remove(slot)
+        self._free.append(slot)
+
+    def set_rate(self, slot: SlotIndex, rate: float) -> None:
+        """Change a slot's learning rate from here on.
+
+        Raises:
+            ValueError: The slot is not open, or the rate lies outside [0, 100].
+        """
+        self.check_open(slot)
+        _check_rate(rate)
+        self.rates[slot] = rate
+
+    def begin_segment(self, slot: SlotIndex, strand: Strand, *, carry_state: bool) -> None:
+        """Set a strand's clock, means, losses and logits to zero, and its state unless carried.
+
+        Raises:
+            ValueError: The slot is not open.
+        """
+        self.check_open(slot)
+        row = self.state[slot, strand]
+        if carry_state:
+            # the logits hold evidence about the segment that ended, not the neurons' memory
+            self.state_layout.fields["logits"].view(row).zero_()
+        else:
+            row.zero_()
+        self.sums[slot, strand].zero_()
+        self.counters[slot, strand, TICK] = 0
+        self.counters[slot, strand, LABELLED_TICKS] = 0
+
+    def parameter_views(self, slot: int) -> dict[str, torch.Tensor]:
+        """Return a slot's parameters by name, sharing the bank's memory until it grows."""
+        return self.parameter_layout.views(self.parameters[slot])
+
+    def state_views(self, slot: int, strand: Strand) -> dict[str, torch.Tensor]:
+        """Return a strand's state by name, sharing the bank's memory until it grows."""
+        return self.state_layout.views(self.state[slot, strand])
+
+    def gradient_views(self, slot: int) -> dict[str, torch.Tensor]:
+        """Return the accumulated gradients by name, sharing the bank's memory until it grows.
+
+        With per-tick updates only those of the layers' four numbers add up.
+        """
+        start = self.accumulated_from
+        return {
+            name: field._replace(offset=field.offset - start).view(self.gradients[slot])
+            for name, field in self.parameter_layout.fields.items()
+            if field.offset >= start
+        }
+
+    def _grow(self, capacity: int) -> None:
+        shapes = row_shapes(self.network, self.learning, self.dtype)
+        for name, (shape, dtype) in shapes.items():
+            grown = torch.zeros((capacity, *shape), dtype=dtype)
+            if self._capacity:
+                grown[: self._capacity].copy_(getattr(self, name))
+            setattr(self, name, grown)
+        # the lowest numbers are given out first
+        self._free = [*range(capacity - 1, self._capacity - 1, -1), *self._free]
+        self._capacity = capacity
+
+
+def _check_rate(rate: float) -> None:
+    highest = 100.0
+    if not 0.0 <= rate <= highest:
+        raise ValueError(f"rate must lie in [0, {highest:g}], got {rate!r}")
+
+
+def _scalar_bounds(
+    network: NetworkSpec, learning: LearningSpec, dtype: torch.dtype
+) -> torch.Tensor:
+    """Return lowest and highest value of each of the row's last numbers, ``[2, tail]``.
+
+    Raises:
+        ValueError: A number that is to be learnt starts outside its interval.
+    """
+    layout = parameter_layout(network)
+    tail = scalars_offset(layout)
+    constants = neuron_constants(network.neuron)
+    intervals = {
+        "dendrite_decay_minimum": (0.0, 1.0 - constants.dendrite_amplitude),
+        "soma_decay_minimum": (0.0, 1.0 - constants.soma_amplitude),
+        "soma_to_dendrite": (-1.0, 0.0),
+        "dendrite_to_soma": (0.0, 1.0),
+    }
+    bounds = torch.tensor([[-math.inf], [math.inf]], dtype=dtype).repeat(1, layout.width - tail)
+    for name in learnt_scalars(network, learning):
+        low, high = intervals[name]
+        start = constants.scalars[SCALARS.index(name)]
+        if not low <= start <= high:
+            raise ValueError(f"{name} must start in [{low:g}, {high:g}] to be learnt, got {start}")
+        for layer in range(len(network.hidden)):
+            column = layout.fields[f"layer{layer}.{name}"].offset - tail
+            bounds[0, column], bounds[1, column] = low, high
+    return bounds

@@ -1,0 +1,229 @@
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import tclif_core
+from tclif_core import EventBlock, Learner, LearningSpec, NetworkSpec, Strand
+from tests.tclif_core.streams import (
+    SEGMENT_SGD,
+    TICK_SGD,
+    advance_one,
+    assert_same_bits,
+    random_counts,
+    slot_tensors,
+    small_network,
+)
+
+NETWORK = small_network()
+
+
+def test_the_package_exports_its_public_names_and_nothing_else() -> None:
+    public = {"AdvanceResult", "DecayProfile", "EventBlock", "Learner", "LearningSpec"}
+    public |= {"NetworkSpec", "NeuronSpec", "SlotIndex", "Strand"}
+
+    assert set(tclif_core.__all__) == public
+    assert all(hasattr(tclif_core, name) for name in public)
+
+
+def test_a_learner_knows_what_it_was_made_for() -> None:
+    learner = Learner(NETWORK, SEGMENT_SGD, kernel="reference", capacity=2)
+
+    assert (learner.network, learner.learning) == (NETWORK, SEGMENT_SGD)
+    assert learner.kernel_name == "reference"
+    assert learner.n_sessions == 0
+
+
+def test_sessions_are_counted() -> None:
+    learner = Learner(NETWORK, SEGMENT_SGD, kernel="reference")
+    slots = [learner.open(seed=seed, rate=0.1) for seed in range(3)]
+    learner.close(slots[1])
+
+    assert learner.n_sessions == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"slots": np.array([0, 0])}, "slots must be distinct"),
+        ({"slots": np.array([0, 7])}, "slot 7 is not open"),
+        ({"slots": np.array([0, -1])}, "slot -1 is not open"),
+        ({"strands": np.array([0, 5])}, "strands must be 0 or 1"),
+        ({"strands": np.array([0.0, 1.0])}, "strands must be a vector"),
+        ({"learn": np.array([True])}, "learn must be a vector of length 2"),
+        ({"targets": np.array([0, 0, 3])}, r"targets must lie in \[-1, 2\], got 0 to 3"),
+        ({"targets": np.array([0, 0])}, "targets must be a vector of length 3"),
+    ],
+)
+def test_a_batch_that_is_refused_changes_nothing(
+    kernel: str, changes: dict[str, Any], text: str
+) -> None:
+    learner = Learner(NETWORK, TICK_SGD, kernel=kernel, capacity=2)
+    for seed in range(2):
+        learner.begin_segment(learner.open(seed=seed, rate=0.1), Strand.LIVE)
+    before = [slot_tensors(learner, slot) for slot in range(2)]
+    fields: dict[str, Any] = {
+        "slots": np.array([0, 1]),
+        "strands": np.array([0, 0]),
+        "learn": np.array([True, True]),
+        "block": EventBlock.from_dense([np.ones((1, 9)), np.ones((2, 9))]),
+        "targets": np.array([0, 1, 2]),
+    }
+
+    with pytest.raises(ValueError, match=text):
+        learner.advance(**(fields | changes))
+
+    for slot in range(2):
+        assert_same_bits(slot_tensors(learner, slot), before[slot])
+
+
+@pytest.mark.parametrize("bad", [9, -1])
+def test_a_channel_out_of_range_is_refused_even_in_the_last_row(kernel: str, bad: int) -> None:
+    learner = Learner(NETWORK, TICK_SGD, kernel=kernel, capacity=2)
+    slots = [learner.open(seed=seed, rate=0.1) for seed in range(2)]
+    before = [slot_tensors(learner, slot) for slot in slots]
+    block = EventBlock(
+        np.array([0, 1, 2]),
+        np.array([0, 1, 2]),
+        np.array([0, bad], np.int32),
+        np.ones(2, np.float32),
+    )
+
+    with pytest.raises(ValueError, match=r"channels must lie in \[0, 8\]"):
+        learner.advance(
+            np.array(slots), np.zeros(2, np.int64), np.ones(2, np.bool_), block, np.zeros(2, int)
+        )
+
+    for slot in slots:
+        assert_same_bits(slot_tensors(learner, slot), before[slot])
+
+
+def test_strands_may_be_bytes(kernel: str) -> None:
+    learner = Learner(NETWORK, SEGMENT_SGD, kernel=kernel)
+    slot = learner.open(seed=0, rate=0.1)
+
+    learner.advance(
+        np.array([slot]),
+        np.array([Strand.LESSON], np.uint8),
+        np.array([False]),
+        EventBlock.from_dense([np.ones((2, 9))]),
+        np.array([-1, -1]),
+    )
+
+    ticks = learner.bank.counters[slot, :, 0]
+    assert ticks.tolist() == [0, 2]
+
+
+def test_an_empty_batch_is_no_work(kernel: str) -> None:
+    learner = Learner(NETWORK, SEGMENT_SGD, kernel=kernel)
+    none = np.zeros(0, np.int64)
+
+    result = learner.advance(none, none, np.zeros(0, np.bool_), EventBlock.from_dense([]), none)
+
+    assert result.logits.shape == (0, 3)
+
+
+def test_weights_are_copies_by_name() -> None:
+    learner = Learner(NETWORK, SEGMENT_SGD, kernel="reference")
+    slot = learner.open(seed=0, rate=0.1)
+
+    weights = learner.weights(slot)
+    weights["layer0.w"][:] = 0.0
+
+    assert weights["layer0.w"].shape == (9, 7)
+    assert weights["layer1.r"].shape == (5, 5)
+    assert weights["readout.w"].shape == (5, 3)
+    assert weights["layer1.dendrite_decay_minimum"].shape == ()
+    assert learner.weights(slot)["layer0.w"].any()
+
+
+def test_weight_change_is_relative_to_the_weights_of_the_seed() -> None:
+    learner = Learner(NETWORK, SEGMENT_SGD, kernel="reference")
+    slot = learner.open(seed=3, rate=0.1)
+    views = learner.bank.parameter_views(slot)
+    for name in ("w", "r", "b"):
+        views[f"layer1.{name}"] *= 1.5
+    views["readout.w"] *= 0.0
+
+    # half of itself away; all of itself away
+    assert learner.weight_change(slot) == pytest.approx([0.0, 0.5, 1.0])
+
+
+def test_segment_loss_is_not_a_number_without_labels(kernel: str) -> None:
+    learner = Learner(NETWORK, SEGMENT_SGD, kernel=kernel)
+    slot = learner.open(seed=0, rate=0.1)
+    advance_one(learner, slot, random_counts(3, 9), [1, 1, 1])
+    assert learner.segment_loss(slot, Strand.LIVE) > 0
+
+    learner.begin_segment(slot, Strand.LIVE)
+
+    assert np.isnan(learner.segment_loss(slot, Strand.LIVE))
+
+
+def test_carried_state_continues_the_neurons(kernel: str) -> None:
+    x = random_counts(6, 9)
+    learner = Learner(NETWORK, SEGMENT_SGD, kernel=kernel)
+    slot = learner.open(seed=0, rate=0.1)
+    somas = []
+    for carry_state in (False, True):
+        learner.begin_segment(slot, Strand.LIVE)
+        advance_one(learner, slot, x, [-1] * 6)
+        learner.begin_segment(slot, Strand.LIVE, carry_state=carry_state)
+        advance_one(learner, slot, x[:1], [-1])
+        somas.append(learner.bank.state_views(slot, Strand.LIVE)["layer0.soma"].clone())
+
+    assert not torch.equal(somas[0], somas[1])
+
+
+def test_the_rate_of_a_session_is_its_own(kernel: str) -> None:
+    learner = Learner(NETWORK, TICK_SGD, kernel=kernel, capacity=2)
+    still, moving = learner.open(seed=0, rate=0.1), learner.open(seed=0, rate=0.0)
+    learner.set_rate(still, 0.0)
+    learner.set_rate(moving, 0.1)
+    for slot in (still, moving):
+        advance_one(learner, slot, random_counts(5, 9), [1] * 5)
+
+    assert learner.weight_change(still) == [0.0, 0.0, 0.0]
+    assert min(learner.weight_change(moving)) > 0.0
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        lambda learner: learner.apply_update(5),
+        lambda learner: learner.weights(5),
+        lambda learner: learner.weight_change(5),
+        lambda learner: learner.segment_loss(5, Strand.LIVE),
+        lambda learner: learner.spike_counts(5),
+        lambda learner: learner.begin_segment(5, Strand.LIVE),
+        lambda learner: learner.set_rate(5, 0.1),
+        lambda learner: learner.close(5),
+    ],
+)
+def test_a_slot_that_is_not_open_is_refused(action: Any) -> None:  # noqa: ANN401 - eight methods
+    learner = Learner(NETWORK, SEGMENT_SGD, kernel="reference", capacity=8)
+
+    with pytest.raises(ValueError, match="slot 5 is not open"):
+        action(learner)
+
+
+def test_session_bytes_allocate_nothing() -> None:
+    # 4 GiB of parameters alone: allocating them to count them would be noticed
+    huge = NetworkSpec(inputs=2**20, hidden=(1024,), classes=10)
+
+    assert Learner.session_bytes(huge, LearningSpec()) > 4 * 2**32
+
+
+def test_sessions_of_a_grown_bank_go_on(kernel: str) -> None:
+    x = random_counts(20, 9)
+    logits = []
+    for capacity in (1, 4):
+        learner = Learner(NETWORK, TICK_SGD, kernel=kernel, capacity=capacity)
+        first = learner.open(seed=1, rate=0.1)
+        advance_one(learner, first, x[:10], [1] * 10)
+        for seed in range(2):
+            learner.open(seed=seed, rate=0.1)
+        logits.append(advance_one(learner, first, x[10:], [1] * 10).logits)
+
+    assert np.array_equal(logits[0], logits[1])
