@@ -7,6 +7,7 @@ import socket
 import sys
 
 import uvicorn
+from fastapi import FastAPI
 from pydantic import ValidationError
 from typing_extensions import override
 
@@ -17,11 +18,34 @@ from service.settings import Settings
 class DrainingServer(uvicorn.Server):
     """Uvicorn, but clients hear a goodbye before their sockets are closed."""
 
+    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+        super().__init__(config)
+        self._app = app
+
     @override
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain the service, then shut down."""
-        self.config.loaded_app.app.state.service.drain()
+        await self._app.state.service.drain()
         await super().shutdown(sockets)
+
+
+def build_server(settings: Settings, *, log_level: str) -> DrainingServer:
+    """Build the server as the command runs it."""
+    app = create_app(settings)
+    config = uvicorn.Config(
+        app,
+        host=settings.listener.host,
+        port=settings.listener.port,
+        log_level=log_level,
+        access_log=False,
+        ws="websockets-sansio",
+        # twice the limit, so that a message just beyond it is answered before the close
+        ws_max_size=2 * settings.socket.max_message_bytes,
+        ws_ping_interval=settings.socket.ping_interval_s,
+        ws_ping_timeout=settings.socket.ping_timeout_s,
+        ws_per_message_deflate=False,
+    )
+    return DrainingServer(config, app)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -29,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="tclif-serve",
         description="Serve Adaptive TC-LIF networks that learn from spike streams over WebSocket.",
-        epilog="Every setting of docs/operations.md can be given as TCLIF_SECTION__NAME in the"
+        epilog="Every setting of service/settings.py can be given as TCLIF_SECTION__NAME in the"
         " environment, e.g. TCLIF_ENGINE__KERNEL=reference.",
     )
     parser.add_argument("--host", help="loopback address to listen on (default 127.0.0.1)")
@@ -44,20 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(
         level=options.log_level.upper(), format="%(levelname)s %(name)s: %(message)s"
     )
-    config = uvicorn.Config(
-        create_app(settings),
-        host=settings.listener.host,
-        port=settings.listener.port,
-        log_level=options.log_level,
-        access_log=False,
-        ws="websockets-sansio",
-        # twice the limit, so that a message just beyond it is answered before the close
-        ws_max_size=2 * settings.socket.max_message_bytes,
-        ws_ping_interval=settings.socket.ping_interval_s,
-        ws_ping_timeout=settings.socket.ping_interval_s,
-        ws_per_message_deflate=False,
-    )
-    DrainingServer(config).run()
+    build_server(settings, log_level=options.log_level).run()
     return 0
 
 

@@ -5,8 +5,9 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import FastAPI, HTTPException, Request
+from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from service import http_routes, websocket_route
@@ -27,6 +28,7 @@ class Service:
 
     Attributes:
         is_ready: Whether sessions can be opened: the kernel is compiled, nothing is draining.
+        connections: The sockets that are open.
     """
 
     def __init__(self, settings: Settings, loop: asyncio.AbstractEventLoop) -> None:
@@ -35,6 +37,7 @@ class Service:
         self.engine = TickEngine(settings.engine, self.telemetry, loop)
         self.registry = SessionRegistry(self.engine, settings.session, settings.socket)
         self.is_ready = False
+        self.connections: set[websocket_route.Connection] = set()
         self._watch()
 
     async def start(self) -> None:
@@ -44,10 +47,15 @@ class Service:
         self.is_ready = True
         _log.info("ready, kernel %s", self.settings.engine.kernel)
 
-    def drain(self) -> None:
-        """Open no more sessions and say goodbye to every connection."""
+    async def drain(self) -> None:
+        """Open no more sessions, say goodbye to every connection and wait until it is heard."""
         self.is_ready = False
-        self.registry.dismiss_all(self.settings.socket.retry_after_ms)
+        self.registry.is_draining = True
+        connections = list(self.connections)
+        for connection in connections:
+            connection.drain()
+        # each connection bounds its own last words
+        await asyncio.gather(*(connection.ended.wait() for connection in connections))
 
     async def stop(self) -> None:
         """End the engine after the batch in progress."""
@@ -77,7 +85,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.state.service = service
         await service.start()
         yield
-        service.drain()
+        await service.drain()
         await service.stop()
 
     app = FastAPI(title="tclif", version=VERSION, lifespan=lifespan)

@@ -86,7 +86,9 @@ class SessionConfiguration:
             )
         except ValueError as error:
             raise OpenRefused(f"network: {error}") from error
-        return cls(request, network, learning, tick_us, request.network.class_names)
+        class_names = request.network.class_names
+        request = request.model_copy(update={"tick_us": tick_us})
+        return cls(request, network, learning, tick_us, class_names)
 
     @property
     def sensor(self) -> SensorRequest:
@@ -106,7 +108,7 @@ class SessionConfiguration:
         if request.seed not in (None, seed):
             raise ConfigMismatch(f"seed: {request.seed} came; the session began from seed {seed}")
         if request.tick_us is None:
-            request = request.model_copy(update={"tick_us": self.request.tick_us})
+            request = request.model_copy(update={"tick_us": self.tick_us})
         difference = _first_difference(_comparable(self.request), _comparable(request))
         if difference is not None:
             field, was, came = difference

@@ -8,7 +8,7 @@ other error leaves the session as it was.
 from typing import assert_never
 
 from service.configuration import SessionConfiguration
-from service.errors import Refusal
+from service.errors import ProtocolViolation, Refusal
 from service.event_binning import BinnedFrame, address_to_input
 from service.segmentation import ClientSegmentation, LabelPlace, Segment
 from service.settings import SessionSettings
@@ -70,6 +70,9 @@ class Intake:
         except Refusal as refusal:
             refusal.sequence = message.sequence
             return [Refuse(refusal)]
+        except ProtocolViolation as violation:
+            violation.sequence = message.sequence
+            raise
 
     def _take(self, message: SessionMessage) -> list[Work]:
         match message:

@@ -1,7 +1,8 @@
 """What one connection still has to be told: bounded, thinned for slow readers, acks gathered.
 
-Finals, lessons, acks and errors are never left out. Non-final predictions are: the newest are kept,
-and the next prediction says how many were skipped. Past the bound the connection ends with 1013.
+A reader is slow while its socket takes nothing more: then messages pile up here. Finals, lessons,
+acks and errors are never left out. Non-final predictions are: the newest are kept, and the next
+prediction says how many were skipped. Past the bound the connection ends with 1013.
 """
 
 import asyncio
@@ -26,6 +27,8 @@ class Outbox:
         self._clock = clock
         self._messages: deque[ServerMessage] = deque()
         self._wake = asyncio.Event()
+        # whether the writer holds messages that its socket has not taken yet
+        self._is_sending = False
         self._ack: Ack | None = None
         self._ack_sent: Ack | None = None
         self._ack_due_s = float("inf")
@@ -47,14 +50,9 @@ class Outbox:
         if self.finished.is_set():
             return
         self._messages.append(message)
-        if isinstance(message, Prediction) and not message.final:
-            self._thin()
-        if len(self._messages) > self._settings.outbox_messages:
-            n_messages = len(self._messages)
-            self._messages.clear()
-            self.fail(
-                SlowReader(f"{n_messages} messages wait to be read; expected a faster reader")
-            )
+        # a writer that is not held up takes everything at its next turn, be it a great deal
+        if self._is_sending:
+            self._bound(message)
         self._wake.set()
 
     def acknowledge(self, ack: Ack) -> None:
@@ -88,6 +86,7 @@ class Outbox:
 
     async def take(self) -> list[ServerMessage]:
         """Wait until something is due and take it; empty once everything is taken and finished."""
+        self._is_sending = False
         while not (self._messages or self.finished.is_set() or self._clock() >= self._ack_due_s):
             self._wake.clear()
             wait_s = self._ack_due_s - self._clock()
@@ -101,11 +100,22 @@ class Outbox:
         if self._ack is not None and self._clock() >= self._ack_due_s and not self.close_code:
             messages.append(self._ack)
             self._note_sent(self._ack)
+        self._is_sending = True
         return messages
 
     def _note_sent(self, ack: Ack) -> None:
         self._ack = self._ack_sent = ack
         self._ack_due_s = self._clock() + self._settings.ack_every_s
+
+    def _bound(self, newest: ServerMessage) -> None:
+        if isinstance(newest, Prediction) and not newest.final:
+            self._thin()
+        n_messages = len(self._messages)
+        if n_messages > self._settings.outbox_messages:
+            self._messages.clear()
+            self.fail(
+                SlowReader(f"{n_messages} messages wait to be read; expected a faster reader")
+            )
 
     def _thin(self) -> None:
         """Leave out the oldest non-final prediction if too many wait."""

@@ -33,6 +33,7 @@ class Segment:
         keeps_ticks: Whether its ticks are kept for a lesson; not when it learns while it runs, nor
             once it is dropped.
         learns_ahead: Whether it learns its target while it runs.
+        start_state: Neuron state and traces at its begin, where they are carried; the engine's.
         final_index: The class that was predicted at its end, before its lesson; the engine's.
     """
 
@@ -46,6 +47,7 @@ class Segment:
     has_events: bool = False
     keeps_ticks: bool = True
     learns_ahead: bool = False
+    start_state: NDArray[np.floating] | None = None
     final_index: int | None = None
 
 
@@ -189,11 +191,12 @@ class ClientSegmentation:
         frame = self._keep(binner.end(t_us))
         segment.end_us = t_us
         self._open = self._binner = None
-        if segment.target is None:
+        if segment.target is None and segment.keeps_ticks:
             self._kept[number] = segment
             self._drop_beyond_bounds()
         else:
-            self._remember(number, labelled=True)
+            # without a target: its ticks were dropped while it ran
+            self._remember(number, labelled=segment.target is not None)
         return segment, frame
 
     def label(self, number: int, target: int, *, ahead: bool) -> tuple[LabelPlace, Segment]:
@@ -312,7 +315,9 @@ class ClientSegmentation:
     def _remember(self, number: int, *, labelled: bool) -> None:
         self._gone[number] = labelled
         while len(self._gone) > 64 * self._settings.kept_segments:
-            self._forgotten_until, _ = self._gone.popitem(last=False)
+            number, _ = self._gone.popitem(last=False)
+            # labels may come in any order, so what is forgotten need not rise
+            self._forgotten_until = max(number, self._forgotten_until or 0)
 
 
 def _ignored(n_outside: int) -> BinnedFrame:

@@ -184,7 +184,7 @@ class SessionNetwork:
             case TeachAhead():
                 self._ahead_target = work.target
             case ComputeTicks():
-                target = self._ahead_target
+                target = NO_TARGET if self.learning_stopped else self._ahead_target
                 learns = target != NO_TARGET or self._carry_state
                 self._row = Row(Strand.LIVE, learns, target, work.block)
             case EndSegment():
@@ -208,6 +208,8 @@ class SessionNetwork:
         self._segment, self._segment_tick = segment, 0
         self._ahead_target = NO_TARGET
         self._mean = self._uniform()
+        if self._carry_state:
+            segment.start_state = self.learner.copy_state(self.slot, Strand.LIVE)
         self.learner.begin_segment(self.slot, Strand.LIVE, carry_state=self._carry_state)
 
     def _take_live(self, mean_probabilities: NDArray[np.float32]) -> None:
@@ -222,10 +224,14 @@ class SessionNetwork:
         prediction = self._predict(self._mean, self._segment_tick, final=True)
         segment.final_index = prediction.index
         if segment.learns_ahead and segment.target is not None:
-            self._update(segment.number)
             # with per-tick updates the prediction was pushed toward the label: it does not count
             counts = self.learner.learning.update == "segment"
-            loss = self.learner.segment_loss(self.slot, Strand.LIVE)
+            if self.learning_stopped:
+                loss = None
+            elif self._segment_tick == 0:
+                loss = self._uniform_loss()
+            else:
+                loss = self._update(segment, Strand.LIVE)
             self._learned(segment, segment.target, loss, counts=counts)
         self._segment = None
 
@@ -234,36 +240,46 @@ class SessionNetwork:
         if not lesson.learns or self.learning_stopped:
             self._learned(segment, lesson.target, None, counts=True)
         elif not segment.blocks:
-            # no tick, no lesson: the loss is that of the uniform prediction
-            self._learned(segment, lesson.target, math.log(len(self._mean)), counts=True)
+            self._learned(segment, lesson.target, self._uniform_loss(), counts=True)
         else:
             self._lesson = lesson
-            self.learner.begin_segment(self.slot, Strand.LESSON)
+            if segment.start_state is not None:
+                self.learner.restore_state(self.slot, Strand.LESSON, segment.start_state)
+            self.learner.begin_segment(
+                self.slot, Strand.LESSON, carry_state=segment.start_state is not None
+            )
             block = TickBlock.join(segment.blocks)
             self._row = Row(Strand.LESSON, learns=True, target=lesson.target, block=block)
         segment.blocks.clear()
+        segment.start_state = None
 
     def _finish_lesson(self) -> None:
         lesson, self._lesson = self._lesson, None
         assert lesson is not None, "a lesson is in progress"
-        self._update(lesson.segment.number)
-        loss = self.learner.segment_loss(self.slot, Strand.LESSON)
+        loss = self._update(lesson.segment, Strand.LESSON)
         self._learned(lesson.segment, lesson.target, loss, counts=True)
 
-    def _update(self, segment_number: int) -> None:
+    def _update(self, segment: Segment, strand: Strand) -> float | None:
+        """Let the optimiser step; return the lesson's loss, or None if it is not finite."""
         if self.learner.apply_update(self.slot):
             self.n_lessons += 1
             self._delivery.n_lessons += 1
-            return
-        self.learning_stopped = True
-        self._delivery.messages.append(
-            ErrorMessage(
-                code="learning_stopped",
-                message=f"the gradient of segment {segment_number} is not finite; nothing of it is"
-                " applied and the session learns no more",
-                fatal=False,
+        else:
+            self.learning_stopped = True
+            self._delivery.messages.append(
+                ErrorMessage(
+                    code="learning_stopped",
+                    message=f"the gradient of segment {segment.number} is not finite; nothing of it"
+                    " is applied and the session learns no more",
+                    fatal=False,
+                )
             )
-        )
+        loss = self.learner.segment_loss(self.slot, strand)
+        return loss if math.isfinite(loss) else None
+
+    def _uniform_loss(self) -> float:
+        """Loss of a segment without ticks: no lesson, and a uniform prediction."""
+        return math.log(len(self._mean))
 
     def _learned(self, segment: Segment, target: int, loss: float | None, *, counts: bool) -> None:
         correct = segment.final_index == target

@@ -5,9 +5,10 @@ import logging
 import secrets
 from collections.abc import Iterator
 from importlib.metadata import version
+from weakref import WeakValueDictionary
 
 from service.configuration import SessionConfiguration
-from service.errors import CloseCode, EpochMismatch, QuotaExceeded
+from service.errors import CloseCode, Draining, EpochMismatch, QuotaExceeded
 from service.outbox import Outbox
 from service.sessions import Engine, Session
 from service.settings import SessionSettings, SocketSettings
@@ -20,7 +21,12 @@ _log = logging.getLogger(__name__)
 
 
 class SessionRegistry:
-    """Every session by name; only the event loop touches it."""
+    """Every session by name; only the event loop touches it.
+
+    Attributes:
+        limits: What every client is told.
+        is_draining: Whether no session may be opened any more.
+    """
 
     def __init__(
         self, engine: Engine, settings: SessionSettings, socket_settings: SocketSettings
@@ -29,8 +35,11 @@ class SessionRegistry:
         self._settings = settings
         self._sessions: dict[str, Session] = {}
         # one open at a time for each name: a take-over waits, and nobody may slip in between
-        self._opening: dict[str, asyncio.Lock] = {}
+        self._opening: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        # sessions that are being made count already
+        self._n_reserved = 0
         self._bytes_used = 0
+        self.is_draining = False
         self.limits = Limits(
             max_message_bytes=socket_settings.max_message_bytes,
             max_advance_ticks=settings.max_advance_ticks,
@@ -57,24 +66,24 @@ class SessionRegistry:
         Raises:
             OpenRefused: The request can't be met; nothing changed.
             InternalFailure: The session is quarantined.
+            Draining: The server is shutting down.
         """
+        if self.is_draining:
+            raise Draining("the server is shutting down; expected a later open")
         name = request.session or f"s-{secrets.token_hex(8)}"
+        # lives as long as anybody holds it or waits for it
         lock = self._opening.setdefault(name, asyncio.Lock())
-        try:
-            async with lock:
-                session = self._sessions.get(name)
-                if session is None:
-                    session = await self._create(name, request)
-                    resumed = False
-                else:
-                    await self._take_over(session, request)
-                    resumed = True
-                opened = session.opened(resumed=resumed, limits=self.limits, version=VERSION)
-                session.attach(outbox, opened, request.report)
-                return session
-        finally:
-            if not lock.locked():
-                self._opening.pop(name, None)
+        async with lock:
+            session = self._sessions.get(name)
+            if session is None:
+                session = await self._create(name, request)
+                resumed = False
+            else:
+                await self._take_over(session, request)
+                resumed = True
+            opened = session.opened(resumed=resumed, limits=self.limits, version=VERSION)
+            session.attach(outbox, opened, request.report)
+            return session
 
     async def delete(self, name: str) -> bool:
         """Erase a session, attached or not; tell whether there was one."""
@@ -82,15 +91,10 @@ class SessionRegistry:
         if session is None:
             return False
         session.retire()
-        self._bytes_used -= self._bytes_of(session.configuration)
+        self._release(self._bytes_of(session.configuration))
         await asyncio.wrap_future(self._engine.call(lambda: self._engine.close_network(session)))
         _log.info("session deleted", extra={"session": name})
         return True
-
-    def dismiss_all(self, retry_after_ms: int) -> None:
-        """Say goodbye to every connection: the server is shutting down."""
-        for session in self:
-            session.dismiss("draining", CloseCode.DRAINING, retry_after_ms=retry_after_ms)
 
     async def _create(self, name: str, request: Open) -> Session:
         if request.epoch is not None:
@@ -108,7 +112,7 @@ class SessionRegistry:
                 )
             )
         except BaseException:
-            self._bytes_used -= n_bytes
+            self._release(n_bytes)
             raise
         session = Session(
             name,
@@ -146,9 +150,9 @@ class SessionRegistry:
             raise QuotaExceeded(
                 f"the network takes {n_bytes} bytes; expected at most {settings.max_session_bytes}"
             )
-        if len(self._sessions) >= settings.max_sessions:
+        if self._n_reserved >= settings.max_sessions:
             raise QuotaExceeded(
-                f"{len(self._sessions)} sessions exist; expected fewer than"
+                f"{self._n_reserved} sessions exist; expected fewer than"
                 f" {settings.max_sessions} before a new one"
             )
         if self._bytes_used + n_bytes > settings.max_total_bytes:
@@ -156,8 +160,13 @@ class SessionRegistry:
                 f"the network takes {n_bytes} bytes and all others {self._bytes_used}; expected"
                 f" at most {settings.max_total_bytes} together"
             )
+        self._n_reserved += 1
         self._bytes_used += n_bytes
         return n_bytes
+
+    def _release(self, n_bytes: int) -> None:
+        self._n_reserved -= 1
+        self._bytes_used -= n_bytes
 
     @staticmethod
     def _bytes_of(configuration: SessionConfiguration) -> int:

@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+from typing import NamedTuple
 
 import safetensors.numpy
 
 from service.configuration import describe
+from service.session_network import SessionNetwork
 from service.sessions import Session
 from tclif_core import Learner
 
@@ -26,12 +28,14 @@ def summarise(session: Session) -> JsonObject:
 
 
 async def report_state(session: Session) -> JsonObject:
-    """Return everything about a session, read between two of its messages.
+    """Return everything about a session; what its network is, read between two of its messages.
 
     Raises:
         InternalFailure: The session is quarantined or was deleted meanwhile.
     """
-    return await asyncio.wrap_future(session.at_boundary(lambda: _state(session)))
+    network = session.network
+    state = await asyncio.wrap_future(session.at_boundary(lambda: _read_network(network)))
+    return _report(session, state)
 
 
 async def export_weights(session: Session) -> bytes:
@@ -56,22 +60,48 @@ async def export_weights(session: Session) -> bytes:
     )
 
 
-def _state(session: Session) -> JsonObject:
-    network, segmentation = session.network, session.intake.segmentation
-    learner = network.learner
+class _NetworkState(NamedTuple):
+    """What only the engine thread may read."""
+
+    n_parameters: int
+    n_labelled: int
+    n_lessons: int
+    learning_stopped: bool
+    windowed_accuracy: float
+    overall_accuracy: float
+    firing_rates: list[float]
+    weight_change: list[float]
+
+
+def _read_network(network: SessionNetwork) -> _NetworkState:
+    learner, accuracy = network.learner, network.accuracy
+    return _NetworkState(
+        n_parameters=sum(weight.size for weight in learner.weights(network.slot).values()),
+        n_labelled=accuracy.n_scored,
+        n_lessons=network.n_lessons,
+        learning_stopped=network.learning_stopped,
+        windowed_accuracy=accuracy.windowed,
+        overall_accuracy=accuracy.overall,
+        firing_rates=network.firing_rates(),
+        weight_change=learner.weight_change(network.slot),
+    )
+
+
+def _report(session: Session, state: _NetworkState) -> JsonObject:
+    learner, segmentation = session.network.learner, session.intake.segmentation
     counters, open_segment = segmentation.counters, segmentation.open_segment
     return summarise(session) | {
         "epoch": session.epoch,
         "seed": session.seed,
         "kernel": learner.kernel_name,
         "configuration": describe(session.configuration.request),
-        "parameters": sum(weight.size for weight in learner.weights(network.slot).values()),
+        "parameters": state.n_parameters,
         "received": session.received,
         "segments": {
             "open": None if open_segment is None else open_segment.number,
             "kept": segmentation.n_kept,
             "dropped": counters.n_dropped_segments,
-            "labelled": network.accuracy.n_scored,
+            "labelled": state.n_labelled,
         },
         "dropped_events": {
             "late": counters.n_late,
@@ -80,15 +110,15 @@ def _state(session: Session) -> JsonObject:
         },
         "learning": {
             "mode": session.intake.mode,
-            "lessons": network.n_lessons,
-            "stopped": network.learning_stopped,
+            "lessons": state.n_lessons,
+            "stopped": state.learning_stopped,
         },
         "prequential_accuracy": {
-            "windowed": network.accuracy.windowed,
-            "overall": network.accuracy.overall,
+            "windowed": state.windowed_accuracy,
+            "overall": state.overall_accuracy,
         },
-        "firing_rates": network.firing_rates(),
-        "weight_change": learner.weight_change(network.slot),
+        "firing_rates": state.firing_rates,
+        "weight_change": state.weight_change,
         "memory_bytes": {
             "network": Learner.session_bytes(learner.network, learner.learning),
             "kept_ticks": segmentation.kept_bytes,

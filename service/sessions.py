@@ -69,6 +69,7 @@ class Session:
         inbox: Work that the engine has not begun.
         network: The engine's side.
         received: Number of the last message that was taken in.
+        queued_messages: Messages, numbered or not, whose effects are not all done.
         queued_ticks: Ticks inside segments that wait to be computed.
         applied: Number of the last message whose effects are all done.
         durable: Number of the last message that is safe; 0 while nothing is stored.
@@ -105,6 +106,7 @@ class Session:
         self._engine = engine
         self._outbox: Outbox | None = None
         self._retold: deque[Prediction | Learned] = deque(maxlen=RETOLD_MESSAGES)
+        self.queued_messages = 0
         self.queued_ticks = 0
         self._progress = asyncio.Event()
 
@@ -121,7 +123,7 @@ class Session:
     @property
     def has_room(self) -> bool:
         """Whether the next message may be read."""
-        is_short = self.received - self.applied < self._settings.inbox_messages
+        is_short = self.queued_messages < self._settings.inbox_messages
         return is_short and self.queued_ticks < self._settings.inbox_ticks
 
     def accept(
@@ -152,6 +154,7 @@ class Session:
     def at_boundary(self, function: Callable[[], T]) -> Future[T]:
         """Run ``function`` on the engine thread, after the messages read so far."""
         outcome: Future[T] = Future()
+        outcome.set_running_or_notify_cancel()
         if self.failure is not None:
             outcome.set_exception(self.failure)
         else:
@@ -167,7 +170,7 @@ class Session:
 
     async def wait_until_drained(self) -> None:
         """Wait until every message that was taken in is applied."""
-        while self.applied < self.received and self.failure is None:
+        while self.queued_messages and self.failure is None:
             self._progress.clear()
             await self._progress.wait()
 
@@ -215,6 +218,7 @@ class Session:
 
     def deliver(self, delivery: Delivery) -> None:
         """Take what a visit brought: tell the client, move the numbers, wake who waits."""
+        self.queued_messages -= delivery.n_applied
         self.queued_ticks -= delivery.n_ticks
         self.n_ticks += delivery.n_ticks
         self.applied = max(self.applied, delivery.applied)
@@ -246,6 +250,7 @@ class Session:
             self._outbox.fail(failure)
 
     def _push(self, work: list[Work]) -> None:
+        self.queued_messages += sum(isinstance(w, Applied) for w in work)
         self.queued_ticks += sum(w.block.n_ticks for w in work if isinstance(w, ComputeTicks))
         self.inbox.extend(work)
         self._engine.notify(self)

@@ -4,9 +4,10 @@ One class a room; a room receives its own class and sees no other. Illegal value
 are refused at the start.
 """
 
-from typing import Annotated
+import os
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _STRICT = ConfigDict(frozen=True, extra="forbid")
@@ -42,7 +43,11 @@ class SocketSettings(BaseModel):
     """A connection that sends no message in this time is closed; its session stays."""
 
     ping_interval_s: Annotated[float, Field(gt=0)] = 20.0
-    """Time between pings; a peer that does not answer within the same time is detached."""
+    """Time between pings."""
+
+    ping_timeout_s: Annotated[float, Field(gt=0)] = 60.0
+    """A peer that does not answer a ping in this time is detached. Answers queue behind the data of
+    a client that sends faster than it is read, so this is longer than any backlog takes."""
 
     ack_delay_ms: Annotated[float, Field(gt=0, le=50)] = 20.0
     """Acknowledgements are gathered for this long, so that one covers many messages."""
@@ -50,8 +55,11 @@ class SocketSettings(BaseModel):
     ack_every_s: Annotated[float, Field(gt=0, le=1)] = 1.0
     """An attached client gets an acknowledgement at least this often."""
 
-    outbox_messages: Annotated[int, Field(ge=64)] = 1024
-    """Messages that may wait for a slow reader before the connection is closed with 1013."""
+    outbox_messages: Annotated[int, Field(ge=128)] = 1024
+    """Messages that may wait for a slow reader before the connection is closed with 1013.
+
+    The least has room for what a resumed connection is told first.
+    """
 
     outbox_predictions: Annotated[int, Field(ge=1)] = 32
     """Non-final predictions among them; older ones are thinned and counted in ``skipped``."""
@@ -122,3 +130,13 @@ class Settings(BaseSettings):
     socket: SocketSettings = SocketSettings()
     session: SessionSettings = SessionSettings()
     engine: EngineSettings = EngineSettings()
+
+    @model_validator(mode="after")
+    def _every_variable_has_a_room(self) -> Self:
+        # within a room unknown names are refused already; a misspelt room would go unnoticed
+        rooms = {f"TCLIF_{room}".upper() for room in type(self).model_fields}
+        for name in os.environ:
+            room, _, _ = name.upper().partition("__")
+            if room.startswith("TCLIF_") and room not in rooms:
+                raise ValueError(f"{name} is set; expected one of {sorted(rooms)}, then __NAME")
+        return self

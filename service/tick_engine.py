@@ -73,6 +73,8 @@ class TickEngine:
             Its result, or what it raised.
         """
         outcome: Future[T] = Future()
+        # what is queued runs: a caller that gives up can't cancel it half-way
+        outcome.set_running_or_notify_cancel()
 
         def settle() -> None:
             with _door(outcome.set_exception):

@@ -15,6 +15,7 @@ from starlette.types import Message
 
 from service.errors import (
     CloseCode,
+    Draining,
     Idle,
     InternalFailure,
     Refusal,
@@ -58,11 +59,20 @@ async def stream(socket: WebSocket) -> None:
         return
     await socket.accept(SUBPROTOCOL)
     service = socket.app.state.service
-    await Connection(socket, service.registry, service.settings.socket, service.telemetry).serve()
+    connection = Connection(socket, service.registry, service.settings.socket, service.telemetry)
+    service.connections.add(connection)
+    try:
+        await connection.serve()
+    finally:
+        service.connections.discard(connection)
 
 
 class Connection:
-    """One attached socket."""
+    """One socket.
+
+    Attributes:
+        ended: Set once the last words are said, or can't be.
+    """
 
     def __init__(
         self,
@@ -78,6 +88,7 @@ class Connection:
         self._conversation = Conversation()
         self._outbox = Outbox(settings, time.monotonic)
         self._session: Session | None = None
+        self.ended = asyncio.Event()
 
     async def serve(self) -> None:
         """Read and write until either side ends the connection."""
@@ -94,6 +105,15 @@ class Connection:
             for task in (reader, writer, finished):
                 task.cancel()
             await asyncio.gather(reader, writer, finished, return_exceptions=True)
+            self.ended.set()
+
+    def drain(self) -> None:
+        """Say goodbye because the server is shutting down."""
+        if self._session is not None:
+            retry_after_ms = self._settings.retry_after_ms
+            self._session.dismiss("draining", CloseCode.DRAINING, retry_after_ms=retry_after_ms)
+        else:
+            self._outbox.fail(Draining("the server is shutting down; expected a later open"))
 
     async def _guarded(self, work: Coroutine[None, None, None]) -> None:
         """Turn whatever ends one side of the connection into last words for the peer."""
@@ -176,7 +196,9 @@ class Connection:
     async def _close(self, session: Session, message: Close, arrived_s: float) -> None:
         session.accept_close(message, arrived_s)
         await session.wait_until_drained()
-        session.dismiss("closed", CloseCode.ORDERLY)
+        # another connection may have taken over meanwhile: it is not this one's to close
+        if not self._outbox.finished.is_set():
+            session.dismiss("closed", CloseCode.ORDERLY)
 
     async def _write(self) -> None:
         while messages := await self._outbox.take():

@@ -60,7 +60,7 @@ class Prediction(ServerForm):
     """How many ticks of the segment it is made from; 0 in a final one of an empty segment."""
 
     t_us: Number
-    """Sensor time at the end of the last of those ticks."""
+    """Sensor time at the end of the last of those ticks; in a final one the segment's end."""
 
     index: Number
     label: str

@@ -1,0 +1,187 @@
+"""What an ``open`` asks for, and which later ``open`` asks for the same."""
+
+import pytest
+
+from service.configuration import SessionConfiguration, describe
+from service.errors import CloseCode, ConfigMismatch, OpenRefused, UnknownModel
+from service.settings import SessionSettings
+from tclif_core import DecayProfile
+from tests.service.open_requests import CLASSES, open_request
+
+SETTINGS = SessionSettings(max_advance_ticks=100)
+SEED = 11
+
+
+def resolve(**fields: object) -> SessionConfiguration:
+    return SessionConfiguration.resolve(open_request(**fields), SETTINGS)
+
+
+def network(**hyperparameters: object) -> dict[str, object]:
+    return {"hidden": [4], "classes": 2, "hyperparameters": hyperparameters}
+
+
+# --- a new session
+
+
+def test_the_defaults_are_those_of_the_protocol() -> None:
+    configuration = resolve(network={"classes": 10})
+
+    request = configuration.request
+    assert (configuration.tick_us, request.late_us, request.carry_state) == (4000, 0, False)
+    assert configuration.network.hidden == (128, 128)
+    assert configuration.network.recurrent is True
+    assert configuration.network.neuron.kind == "adaptive_tclif"
+    assert configuration.class_names == tuple("0123456789")
+    assert (request.learning.mode, request.learning.rate) == ("delayed", 0.001)
+    assert (configuration.learning.update, configuration.learning.optimizer) == ("segment", "adam")
+    assert (request.report.every_ticks, request.report.probabilities) == (25, False)
+
+
+def test_sensor_and_classes_give_the_network_its_ends() -> None:
+    configuration = resolve(
+        sensor={"kind": "dvs", "width": 5, "height": 3, "pool": 2}, network={"classes": CLASSES}
+    )
+
+    # 3 x 2 pooled pixels, two polarities
+    assert configuration.network.inputs == 12
+    assert configuration.network.classes == 3
+    assert configuration.class_names == ("zero", "one", "two")
+    assert configuration.sensor.n_addresses == 30
+
+
+def test_hyperparameters_reach_neuron_profile_and_network() -> None:
+    configuration = resolve(
+        network=network(threshold=1.6, decay_shape=3, readout_decay=0.9, surrogate_width=2)
+    )
+
+    neuron = configuration.network.neuron
+    assert (neuron.threshold, neuron.surrogate_width) == (1.6, 2.0)
+    assert neuron.decay_profile == DecayProfile(shape=3.0)
+    assert configuration.network.readout_decay == 0.9
+
+
+@pytest.mark.parametrize("kind", ["two_compartment", "lif"])
+def test_kinds_with_constant_decays_keep_them_constant(kind: str) -> None:
+    configuration = resolve(network={"classes": 2, "neuron": kind})
+
+    assert configuration.network.neuron.profile.amplitude == 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"segmentation": {"by": "silence"}}, "segmentation by 'silence' came"),
+        ({"segmentation": {"by": "window"}}, "segmentation by 'window' came"),
+        ({"segmentation": {"by": "none"}}, "segmentation by 'none' came"),
+        # 100 ticks of 4000 us at most
+        ({"late_us": 400_001}, "late_us 400001 came; expected at most 100 ticks"),
+        ({"network": network(gamma=1)}, "gamma"),
+        ({"network": network(threshold="high")}, "threshold"),
+        ({"network": network(threshold=True)}, "threshold"),
+        ({"network": network(soma_decay_minimum=0.99)}, "soma_decay_minimum"),
+        ({"network": network(decay_amplitude=2)}, "amplitude"),
+        ({"network": {"classes": 1}}, "classes"),
+        ({"network": {"classes": 2, "neuron": "tclif"}}, "tclif"),
+        ({"learning": {"update": "tick", "optimizer": "adam"}}, "sgd"),
+    ],
+)
+def test_what_is_not_served_is_refused_with_what_came(
+    fields: dict[str, object], sentence: str
+) -> None:
+    with pytest.raises(OpenRefused, match=sentence) as refusal:
+        resolve(**fields)
+
+    assert (refusal.value.code, refusal.value.close_code) == ("bad_message", CloseCode.BAD_REQUEST)
+
+
+def test_the_longest_grace_that_a_message_may_settle_is_served() -> None:
+    assert resolve(late_us=400_000).request.late_us == 400_000
+
+
+def test_a_stored_model_is_unknown() -> None:
+    with pytest.raises(UnknownModel, match="digits-700") as refusal:
+        resolve(network=None, model="digits-700")
+
+    assert (refusal.value.code, refusal.value.close_code) == (
+        "unknown_model",
+        CloseCode.BAD_REQUEST,
+    )
+
+
+# --- an existing session
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"tick_us": 4000},
+        {"seed": SEED},
+        {"epoch": 3},
+        {"report": {"every_ticks": 1, "probabilities": True}},
+        {"learning": {"mode": "off", "rate": 0.5}},
+        {"segmentation": {"by": "client"}},
+        {"network": {"hidden": [4, 3], "classes": CLASSES, "recurrent": True}},
+    ],
+)
+def test_a_later_open_may_differ_in_what_is_free_and_may_spell_out_defaults(
+    fields: dict[str, object],
+) -> None:
+    resolve().check_same(open_request(**fields), seed=SEED)
+
+
+def test_a_tick_that_was_spelled_out_may_be_left_out_later() -> None:
+    resolve(tick_us=1000).check_same(open_request(), seed=SEED)
+
+
+@pytest.mark.parametrize(
+    ("fields", "field"),
+    [
+        ({"seed": SEED + 1}, "seed"),
+        ({"tick_us": 5000}, "tick_us"),
+        ({"late_us": 1}, "late_us"),
+        ({"carry_state": True}, "carry_state"),
+        ({"sensor": {"kind": "raw", "addresses": 6}}, "sensor.addresses"),
+        ({"sensor": {"kind": "cochlea", "channels": 5}}, "sensor.kind"),
+        ({"segmentation": {"by": "window"}}, "segmentation.by"),
+        ({"network": {"hidden": [4, 4], "classes": CLASSES}}, "network.hidden"),
+        ({"network": {"hidden": [4, 3], "classes": ["a", "b", "c"]}}, "network.classes"),
+        ({"network": {"hidden": [4, 3], "classes": 3}}, "network.classes"),
+        (
+            {
+                "network": {
+                    "hidden": [4, 3],
+                    "classes": CLASSES,
+                    "hyperparameters": {"threshold": 1.6},
+                }
+            },
+            "network.hyperparameters.threshold",
+        ),
+        ({"network": None, "model": "digits"}, "model"),
+        ({"learning": {"update": "tick"}}, "learning.update"),
+        ({"learning": {"optimizer": "sgd"}}, "learning.optimizer"),
+        ({"learning": {"feedback": "broadcast"}}, "learning.feedback"),
+    ],
+)
+def test_a_later_open_that_differs_is_told_the_field(fields: dict[str, object], field: str) -> None:
+    with pytest.raises(ConfigMismatch, match=f"^{field}: .* came") as refusal:
+        resolve().check_same(open_request(**fields), seed=SEED)
+
+    assert (refusal.value.code, refusal.value.close_code) == (
+        "config_mismatch",
+        CloseCode.BAD_REQUEST,
+    )
+
+
+def test_a_request_is_described_as_json_values() -> None:
+    described = describe(resolve().request)
+
+    assert described["tick_us"] == 4000
+    assert described["sensor"] == {"kind": "raw", "addresses": 5}
+    assert described["network"] == {
+        "hidden": [4, 3],
+        "recurrent": True,
+        "classes": CLASSES,
+        "neuron": "adaptive_tclif",
+        "hyperparameters": {},
+    }

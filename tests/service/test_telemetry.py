@@ -1,0 +1,98 @@
+"""What is counted, and under which name."""
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from service.session_network import Delivery
+from service.telemetry import Telemetry
+from service.wire_protocol import ErrorMessage, Learned, Prediction
+
+
+def samples(telemetry: Telemetry) -> dict[tuple[str, tuple[str, ...]], float]:
+    """Return every sample by its name and the values of its labels."""
+    return {
+        (sample.name, tuple(sample.labels.values())): sample.value
+        for family in text_string_to_metric_families(telemetry.page().decode())
+        for sample in family.samples
+    }
+
+
+def prediction(*, final: bool) -> Prediction:
+    return Prediction(segment=0, tick=1, t_us=1, index=0, label="a", confidence=0.5, final=final)
+
+
+def test_a_delivery_is_counted_by_what_it_brought() -> None:
+    telemetry = Telemetry()
+    delivery = Delivery(
+        messages=[
+            prediction(final=False),
+            prediction(final=False),
+            prediction(final=True),
+            Learned(segment=0, target=1, correct=False, segments_labelled=1),
+            ErrorMessage(code="bad_segment", message="no", fatal=False),
+        ],
+        applied=9,
+        n_applied=4,
+        n_ticks=30,
+        n_lessons=1,
+        n_lesson_ticks=20,
+        answered_s=[99.75, 98.0],
+    )
+
+    telemetry.delivered(delivery, now_s=100.0)
+
+    counted = samples(telemetry)
+    assert counted["tclif_ticks_total", ()] == 30
+    assert counted["tclif_lesson_ticks_total", ()] == 20
+    assert counted["tclif_lessons_total", ()] == 1
+    assert counted["tclif_messages_applied_total", ()] == 4
+    assert counted["tclif_predictions_total", ("false",)] == 2
+    assert counted["tclif_predictions_total", ("true",)] == 1
+    assert counted["tclif_segments_labelled_total", ("false",)] == 1
+    assert counted["tclif_errors_total", ("bad_segment", "false")] == 1
+    # lags of 0.25 s and 2 s
+    assert counted["tclif_lag_seconds_sum", ()] == 2.25
+    assert counted["tclif_lag_seconds_bucket", ("0.5",)] == 1
+    assert counted["tclif_lag_seconds_bucket", ("2.0",)] == 2
+
+
+def test_events_and_fatal_errors_are_counted() -> None:
+    telemetry = Telemetry()
+
+    telemetry.events_came(12)
+    telemetry.events_came(3)
+    telemetry.error_told("bad_message", fatal=True)
+
+    counted = samples(telemetry)
+    assert counted["tclif_events_total", ()] == 15
+    assert counted["tclif_errors_total", ("bad_message", "true")] == 1
+
+
+def test_a_batch_without_ticks_is_no_batch() -> None:
+    telemetry = Telemetry()
+
+    telemetry.batch_done(n_rows=0, seconds=1.0)
+    telemetry.batch_done(n_rows=3, seconds=0.25)
+
+    counted = samples(telemetry)
+    assert (counted["tclif_batch_rows_count", ()], counted["tclif_batch_rows_sum", ()]) == (1, 3)
+    assert counted["tclif_batch_seconds_sum", ()] == 0.25
+
+
+def test_a_watched_value_is_read_when_the_page_is() -> None:
+    telemetry = Telemetry()
+    values = [3.0]
+    telemetry.watch("sessions", "Sessions.", lambda: values[-1])
+    assert samples(telemetry)["tclif_sessions", ()] == 3
+
+    values.append(5.0)
+
+    assert samples(telemetry)["tclif_sessions", ()] == 5
+
+
+def test_two_servers_of_one_process_count_apart() -> None:
+    one, other = Telemetry(), Telemetry()
+
+    one.events_came(1)
+
+    assert samples(one)["tclif_events_total", ()] == 1
+    assert samples(other)["tclif_events_total", ()] == 0
