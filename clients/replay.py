@@ -1,0 +1,207 @@
+"""``tclif-replay``: recordings as live input for one session, which learns them as they come.
+
+    tclif-replay train.h5.gz --speed max --passes 8 --test test.h5.gz
+
+Ends with a table of the passes, the test accuracy if asked for, and one line for scripts. Exit code
+0; 1 with one sentence if a source can't be read or the server can't be used; 130 after Ctrl-C.
+"""
+
+import asyncio
+import contextlib
+import json
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Protocol
+
+from pydantic import ValidationError
+
+from clients.connection_errors import ClientError
+from clients.datasets import Source, UnreadableSource, open_source
+from clients.optional_packages import MissingPackage, import_optional
+from clients.replay_arguments import Arguments, parse
+from clients.replay_progress import Phase, ReplayProgress
+from clients.replay_report import as_json, pass_table, progress_line, summary_line, test_line
+from clients.replay_stream import Pace, RecordingStream
+from clients.sdk import StreamingClient
+from service.wire_protocol import Open
+
+_INTERRUPTED = 130
+
+
+class View(Protocol):
+    """Shows a person how a replay goes.
+
+    Attributes:
+        interval_s: Time between two looks.
+    """
+
+    interval_s: float
+
+    def show(self, progress: ReplayProgress) -> None:
+        """Show the present state."""
+        ...
+
+    def close(self) -> None:
+        """Show nothing more."""
+        ...
+
+
+class PlainView:
+    """Writes a line at each look."""
+
+    interval_s = 5.0
+
+    def show(self, progress: ReplayProgress) -> None:
+        """Write the present state."""
+        _say(progress_line(progress))
+
+    def close(self) -> None:
+        """Leave the lines as they are."""
+
+
+def main(command_line: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    arguments = parse(command_line)
+    try:
+        source = open_source(arguments.source)
+        test = None if arguments.test is None else open_source(arguments.test)
+        _check_same_kind(source, test)
+        has_picture = not arguments.plain and sys.stdout.isatty()
+        view = _live_view() if has_picture else PlainView()
+        request = arguments.request(source, with_picture=has_picture)
+    except ValidationError as error:
+        return _fail(_first_sentence(error))
+    except (MissingPackage, OSError, ValueError) as error:
+        return _fail(str(error))
+    replay = Replay(arguments, request, source, test, view)
+    try:
+        is_complete = asyncio.run(replay.run())
+        _report(arguments, replay.progress)
+    except (ClientError, UnreadableSource, OSError) as error:
+        return _fail(str(error))
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    return 0 if is_complete else _INTERRUPTED
+
+
+class Replay:
+    """One run: passes, then the test, while somebody may look on."""
+
+    def __init__(
+        self, arguments: Arguments, request: Open, source: Source, test: Source | None, view: View
+    ) -> None:
+        self._arguments = arguments
+        self._request = request
+        self._source = source
+        self._test = test
+        self._view = view
+        self._orders = arguments.orders(len(source))
+        self.progress = ReplayProgress(
+            source=source.name,
+            classes=source.classes,
+            n_channels=source.sensor.channels,
+            n_passes=len(self._orders),
+            pass_segments=len(self._orders[0]),
+            test_segments=0 if test is None else len(test),
+            speed=arguments.speed,
+        )
+
+    async def run(self) -> bool:
+        """Stream everything; return whether nobody interrupted it.
+
+        Raises:
+            ClientError: The server can't be used, or not any more.
+            UnreadableSource: A recording's data are damaged.
+        """
+        async with StreamingClient.open(self._arguments.url, self._request) as client:
+            stream = RecordingStream(client, self.progress, pace=Pace(self._arguments.speed))
+            _stop_when_interrupted(stream)
+            companions = [
+                asyncio.create_task(stream.listen()),
+                asyncio.create_task(self._look()),
+            ]
+            try:
+                await self._stream(client, stream)
+            finally:
+                for companion in companions:
+                    companion.cancel()
+                ends = await asyncio.gather(*companions, return_exceptions=True)
+                self._view.close()
+            for end in ends:
+                # a session that ended was noticed by whoever was sending
+                if isinstance(end, Exception) and not isinstance(end, ClientError):
+                    raise end
+        return not stream.is_stopping
+
+    async def _stream(self, client: StreamingClient, stream: RecordingStream) -> None:
+        arguments, n_classes = self._arguments, len(self._source.classes)
+        if client.opened.resumed:
+            # an earlier run may have ended in its test, with learning off
+            await client.change_learning(mode="delayed", rate=arguments.rate)
+        await stream.learn(self._source, self._orders, arguments.tell(n_classes))
+        if self._test is not None and not stream.is_stopping:
+            await stream.test(self._test)
+        self.progress.phase = Phase.FINISHED
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(self._view.interval_s)
+            self._view.show(self.progress)
+
+
+def _stop_when_interrupted(stream: RecordingStream) -> None:
+    """Have the first Ctrl-C end the stream in order; the second one ends the program."""
+    loop = asyncio.get_running_loop()
+
+    def interrupt() -> None:
+        stream.stop()
+        loop.remove_signal_handler(signal.SIGINT)
+
+    # not every platform's loop knows signals, nor any but the main thread: there the first Ctrl-C
+    # ends the program
+    with contextlib.suppress(NotImplementedError, RuntimeError):
+        loop.add_signal_handler(signal.SIGINT, interrupt)
+
+
+def _live_view() -> View:
+    view: View = import_optional("clients.terminal", "to draw the live view").LiveView()
+    return view
+
+
+def _check_same_kind(source: Source, test: Source | None) -> None:
+    if test is None:
+        return
+    kinds = [(other.classes, other.sensor.channels) for other in (source, test)]
+    if kinds[0] != kinds[1]:
+        raise ValueError(
+            f"{test.name} has {len(test.classes)} classes and {test.sensor.channels} channels, "
+            f"{source.name} others: {len(source.classes)} and {source.sensor.channels}"
+        )
+
+
+def _first_sentence(error: ValidationError) -> str:
+    first = error.errors()[0]
+    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+
+
+def _report(arguments: Arguments, progress: ReplayProgress) -> None:
+    _say(pass_table(progress))
+    if progress.test.n_segments:
+        _say(test_line(progress))
+    _say(summary_line(progress))
+    if arguments.json is not None:
+        report = as_json(progress) | {"arguments": asdict(arguments)}
+        text = json.dumps(report, default=str)
+        arguments.json.write_text(text + "\n", encoding="utf-8")
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def _fail(sentence: str) -> int:
+    sys.stderr.write(f"tclif-replay: {sentence}\n")
+    return 1

@@ -1,0 +1,142 @@
+"""The command line of ``tclif-replay``, and what it means for the session and the order."""
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from clients.datasets import KNOWN, Recording, Source
+from service.wire_protocol import (
+    CochleaSensor,
+    LearningRequest,
+    NetworkRequest,
+    Open,
+    ReportRequest,
+)
+
+DEFAULT_URL = "ws://127.0.0.1:8700/v1/stream"
+
+# a little more than a person sees
+_PREDICTIONS_PER_S = 25
+# apart from the orders of the passes, which are (order_seed, pass)
+_SHUFFLED_LABELS = 2**32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arguments:
+    """What was asked for on the command line; `parse` documents each."""
+
+    source: str
+    url: str
+    speed: float | None
+    passes: int
+    session: str | None
+    test: str | None
+    limit: int | None
+    order_seed: int
+    shuffle_labels: bool
+    hidden: tuple[int, ...]
+    tick_us: int
+    rate: float
+    optimizer: Literal["adam", "rmsprop", "sgd"]
+    seed: int | None
+    plain: bool
+    json: Path | None
+
+    def request(self, source: Source, *, with_picture: bool) -> Open:
+        """Describe the session that is to learn from a source.
+
+        Args:
+            source: Names the sensor and the classes.
+            with_picture: Whether a person looks on, who wants to see probabilities.
+
+        Raises:
+            pydantic.ValidationError: A value is outside of what the protocol allows.
+        """
+        every_ticks = 0
+        if with_picture and self.speed is not None:
+            every_ticks = max(1, round(self.speed / _PREDICTIONS_PER_S / self.tick_us * 1e6))
+        return Open(
+            session=self.session,
+            sensor=CochleaSensor(channels=source.sensor.channels),
+            network=NetworkRequest(hidden=self.hidden, classes=source.classes),
+            tick_us=self.tick_us,
+            learning=LearningRequest(optimizer=self.optimizer, rate=self.rate),
+            report=ReportRequest(every_ticks=every_ticks, probabilities=with_picture),
+            seed=self.seed,
+        )
+
+    def orders(self, n_recordings: int) -> list[list[int]]:
+        """Choose the recordings of each pass: the same ones, each time in a fresh order."""
+        chosen = np.random.default_rng(self.order_seed).permutation(n_recordings)[: self.limit]
+        return [
+            np.random.default_rng((self.order_seed, number)).permutation(chosen).tolist()
+            for number in range(self.passes)
+        ]
+
+    def tell(self, n_classes: int) -> Callable[[Recording], int]:
+        """Choose the label that is told: the true one, or one drawn anew each time.
+
+        Nothing can be learnt from labels that are drawn, not even by heart: an accuracy above
+        chance would show that predictions have seen their labels.
+        """
+        if not self.shuffle_labels:
+            return lambda recording: recording.label
+        drawn = np.random.default_rng((self.order_seed, _SHUFFLED_LABELS))
+        return lambda _: int(drawn.integers(n_classes))
+
+
+def parse(command_line: Sequence[str] | None) -> Arguments:
+    """Read the command line; ends the program with code 2 and a usage line if it is wrong."""
+    parser = argparse.ArgumentParser(
+        prog="tclif-replay",
+        description="Stream recordings to a server as live input; its network learns as they come.",
+        epilog=f"A SOURCE is {', '.join(KNOWN)}.",
+    )
+    add = parser.add_argument
+    add("source", metavar="SOURCE", help="recordings to learn; see below")
+    add("--url", default=DEFAULT_URL, help="of the stream (default %(default)s)")
+    add(
+        "--speed",
+        type=_speed,
+        default=1.0,
+        metavar="1|N|max",
+        help="times real time, or as fast as the server takes it (default 1)",
+    )
+    add("--passes", type=_count, default=1, help="how often to go through SOURCE (default 1)")
+    add("--session", metavar="NAME", help="session to begin or to go on with; default: a new one")
+    add("--test", metavar="SOURCE", help="recordings to test with afterwards, learning off")
+    add("--limit", type=_count, metavar="N", help="use only N recordings of SOURCE")
+    add("--order-seed", type=int, default=0, metavar="N", help="decides the order (default 0)")
+    add("--shuffle-labels", action="store_true", help="control: tell random labels")
+    add("--hidden", type=_sizes, default=(128, 128), metavar="N,N", help="default 128,128")
+    add("--tick-us", type=_count, default=5000, metavar="US", help="length of a tick, default 5000")
+    add("--rate", type=float, default=0.001, help="learning rate (default 0.001)")
+    add("--optimizer", choices=("adam", "rmsprop", "sgd"), default="adam", help="default adam")
+    add("--seed", type=int, metavar="N", help="of the initial weights (default: any)")
+    add("--plain", action="store_true", help="write lines instead of drawing a picture")
+    add("--json", type=Path, metavar="FILE", help="write the result and the accuracy curve there")
+    return Arguments(**vars(parser.parse_args(command_line)))
+
+
+def _speed(text: str) -> float | None:
+    if text == "max":
+        return None
+    speed = float(text)
+    if not 0 < speed < float("inf"):
+        raise ValueError
+    return speed
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise ValueError
+    return count
+
+
+def _sizes(text: str) -> tuple[int, ...]:
+    return tuple(_count(size) for size in text.split(","))
