@@ -131,6 +131,25 @@ def folds_of(
     return np.array([fold_of_name[name] for name in counted.speakers])
 
 
+def correct_on_test(
+    source: Source, other: Source, groups: int = 70, bins: int = 8, *, seed: int = 7
+) -> int:
+    """Train on one source, return how many recordings of the other are classified rightly.
+
+    Raises:
+        ValueError: The sources have different classes.
+    """
+    if other.classes != source.classes:
+        raise ValueError(f"classes differ: {source.classes} and {other.classes}")
+    counted, tested = (count_source(each, groups, bins) for each in (source, other))
+    classes = len(source.classes)
+    generator = np.random.default_rng(seed)
+    penalty = choose_penalty(counted.features, counted.labels, classes, generator)
+    return count_correct(
+        (counted.features, counted.labels), (tested.features, tested.labels), classes, penalty
+    )
+
+
 def report(name: str, correct: int, total: int) -> str:
     """Say accuracy with its binomial 95 % interval (Wilson)."""
     interval = binomtest(correct, total).proportion_ci(0.95, method="wilson")
@@ -152,21 +171,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=7)
     chosen = parser.parse_args(arguments)
 
-    generator = np.random.default_rng(chosen.seed)
     source = open_source(chosen.source)
-    counted = count_source(source, chosen.groups, chosen.bins)
-    classes = len(source.classes)
     if chosen.test is not None:
         other = open_source(chosen.test)
-        if other.classes != source.classes:
-            raise ValueError(f"classes differ: {source.classes} and {other.classes}")
-        tested = count_source(other, chosen.groups, chosen.bins)
-        penalty = choose_penalty(counted.features, counted.labels, classes, generator)
-        correct = count_correct(
-            (counted.features, counted.labels), (tested.features, tested.labels), classes, penalty
-        )
-        print(report(f"{chosen.source} -> {chosen.test}", correct, len(tested.labels)))
+        correct = correct_on_test(source, other, chosen.groups, chosen.bins, seed=chosen.seed)
+        print(report(f"{chosen.source} -> {chosen.test}", correct, len(other)))
         return
+    generator = np.random.default_rng(chosen.seed)
+    counted = count_source(source, chosen.groups, chosen.bins)
+    classes = len(source.classes)
     fold = folds_of(counted, chosen.hold_out, chosen.folds, generator)
     total = 0
     for k in range(chosen.folds):

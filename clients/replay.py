@@ -137,6 +137,10 @@ class Replay:
 
     async def _stream(self, client: StreamingClient, stream: RecordingStream) -> None:
         arguments, n_classes = self._arguments, len(self._source.classes)
+        left_open = client.opened.open_segment
+        if left_open is not None and client.opened.open_segment_t_us is not None:
+            # an earlier run ended in mid-segment: end that one, whatever it has heard
+            await client.end_segment(left_open, t_us=client.opened.open_segment_t_us)
         if client.opened.resumed:
             # an earlier run may have ended in its test, with learning off
             await client.change_learning(mode="delayed", rate=arguments.rate)

@@ -72,8 +72,11 @@ class RecordingStream:
         self._clock = clock
         self._stopping = False
         self._refusal: ErrorMessage | None = None
-        # a session that was used before has seen fewer segments than messages: three for each
-        self._next_segment = client.opened.next_sequence if client.opened.resumed else 0
+        # a replay used fewer segments than messages, so this number is above all of its own
+        left_open = client.opened.open_segment
+        above_open = 0 if left_open is None else left_open + 1
+        is_fresh = not client.opened.resumed
+        self._next_segment = 0 if is_fresh else max(client.opened.next_sequence, above_open)
         self._t_us = 0
         progress.session = client.opened.session
         progress.lags_s = client.lags_s

@@ -117,8 +117,8 @@ class Session:
 
     @property
     def credit_ticks(self) -> int:
-        """How many more ticks the client may cause to be computed."""
-        return max(0, self._settings.inbox_ticks - self.queued_ticks)
+        """How many ticks the client may cause to be computed beyond what is applied."""
+        return self._settings.inbox_ticks
 
     @property
     def has_room(self) -> bool:
@@ -202,6 +202,7 @@ class Session:
 
     def opened(self, *, resumed: bool, limits: Limits, version: str) -> Opened:
         """What a connection is told when it is attached."""
+        left_open = self.intake.segmentation.open_segment
         return Opened(
             session=self.name,
             resumed=resumed,
@@ -214,6 +215,8 @@ class Session:
             kernel=self.network.learner.kernel_name,
             limits=limits,
             server=version,
+            open_segment=left_open.number if left_open else None,
+            open_segment_t_us=left_open.begin_us if left_open else None,
         )
 
     def deliver(self, delivery: Delivery) -> None:

@@ -33,6 +33,7 @@ from service.wire_protocol import (
     Close,
     Conversation,
     Disposition,
+    ErrorMessage,
     EventFrame,
     Goodbye,
     Open,
@@ -130,7 +131,6 @@ class Connection:
             self._end(InternalFailure("a defect of the server ended the connection"))
 
     def _end(self, error: ServiceError) -> None:
-        self._telemetry.error_told(error.code, fatal=True)
         if isinstance(error, Idle) and self._session is not None:
             goodbye = Goodbye(reason="idle", durable=self._session.durable)
             self._outbox.finish(error.close_code, goodbye)
@@ -203,6 +203,8 @@ class Connection:
     async def _write(self) -> None:
         while messages := await self._outbox.take():
             for message in messages:
+                if isinstance(message, ErrorMessage) and message.fatal:
+                    self._telemetry.error_told(message.code, fatal=True)
                 await self._socket.send_text(encode(message))
         assert self._outbox.close_code is not None, "nothing more to send means finished"
         await self._socket.close(self._outbox.close_code)

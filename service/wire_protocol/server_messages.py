@@ -49,6 +49,11 @@ class Opened(ServerForm):
     kernel: str
     limits: Limits
     server: str
+    open_segment: Number | None = None
+    """The segment that an earlier connection left open, so that a client that forgot can end it."""
+
+    open_segment_t_us: Number | None = None
+    """Sensor time of its begin."""
 
 
 class Prediction(ServerForm):

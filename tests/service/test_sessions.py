@@ -136,22 +136,21 @@ async def test_durable_is_zero_while_nothing_is_stored() -> None:
 # --- room and credit
 
 
-async def test_credit_is_what_the_inbox_has_room_for() -> None:
+async def test_credit_counts_from_the_applied_message_so_what_waits_does_not_lower_it() -> None:
     stage = Stage(inbox_ticks=10)
     session = stage.session
     session.accept(begin(1, 0, 0), 0.0)
-    assert session.credit_ticks == 10
 
     session.accept(events(2, base_us=700), 0.0)
-    assert (session.credit_ticks, session.has_room) == (3, True)
+    assert (session.ack().credit_ticks, session.has_room) == (10, True)
     session.accept(events(3, base_us=1500), 0.0)
-    assert (session.credit_ticks, session.has_room) == (0, False)
+    assert (session.ack().credit_ticks, session.has_room) == (10, False)
 
     stage.compute()
-    assert (session.credit_ticks, session.has_room) == (10, True)
+    assert (session.ack().credit_ticks, session.has_room) == (10, True)
 
 
-async def test_lessons_cost_no_credit() -> None:
+async def test_lessons_take_no_room() -> None:
     stage = Stage(inbox_ticks=10)
     session = stage.session
     for message in (begin(1, 0, 0), end(2, 0, 900)):
@@ -160,9 +159,9 @@ async def test_lessons_cost_no_credit() -> None:
 
     session.accept(label(3, 0, 1), 0.0)
 
-    assert session.credit_ticks == 10
+    assert session.queued_ticks == 0
     stage.compute()
-    assert (session.credit_ticks, session.n_ticks) == (10, 9)
+    assert (session.queued_ticks, session.n_ticks) == (0, 9)
 
 
 async def test_a_reader_waits_while_too_many_ticks_are_queued() -> None:
