@@ -114,7 +114,7 @@ def parse(command_line: Sequence[str] | None) -> Arguments:
     add("--shuffle-labels", action="store_true", help="control: tell random labels")
     add("--hidden", type=_sizes, default=(128, 128), metavar="N,N", help="default 128,128")
     add("--tick-us", type=_count, default=5000, metavar="US", help="length of a tick, default 5000")
-    add("--rate", type=float, default=0.001, help="learning rate (default 0.001)")
+    add("--rate", type=float, default=0.0005, help="learning rate (default 0.0005)")
     add("--optimizer", choices=("adam", "rmsprop", "sgd"), default="adam", help="default adam")
     add("--seed", type=int, metavar="N", help="of the initial weights (default: any)")
     add("--plain", action="store_true", help="write lines instead of drawing a picture")

@@ -26,7 +26,13 @@ _NEURON_FIELDS = (
     "dendrite_to_soma",
     "surrogate_width",
 )
-_NETWORK_FIELDS = ("readout_decay", "input_gain")
+_NETWORK_FIELDS = (
+    "readout_decay",
+    "input_gain",
+    "hidden_gain",
+    "recurrent_gain",
+    "readout_gain",
+)
 
 # decided anew by each connection, or changed by sequenced messages: no part of the comparison
 _FREE_FIELDS: dict[str, bool | dict[str, bool]] = {

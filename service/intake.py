@@ -10,7 +10,8 @@ from typing import assert_never
 from service.configuration import SessionConfiguration
 from service.errors import ProtocolViolation, Refusal
 from service.event_binning import BinnedFrame, address_to_input
-from service.segmentation import ClientSegmentation, LabelPlace, Segment
+from service.kept_segments import Segment
+from service.segmentation import ClientSegmentation, LabelPlace
 from service.settings import SessionSettings
 from service.wire_protocol import (
     AddClasses,

@@ -5,8 +5,7 @@ the engine or refuses them. It holds no network and no clock, so its answers dep
 alone.
 """
 
-from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
@@ -14,41 +13,8 @@ from numpy.typing import NDArray
 
 from service.errors import ProtocolViolation, Refusal
 from service.event_binning import BinnedFrame, EventBinner, TickBlock
+from service.kept_segments import KeptSegments, Segment
 from service.settings import SessionSettings
-
-
-@dataclass(slots=True, eq=False)
-class Segment:
-    """One stretch of the stream: the unit of a prediction and of a label.
-
-    Attributes:
-        number: The client's number, rising.
-        begin_us: Sensor time of the first tick's begin.
-        end_us: Sensor time of the end, once it is known.
-        blocks: The kept ticks, in order; empty once they are learnt or dropped.
-        n_ticks: Ticks so far.
-        n_inputs: Non-zero inputs of the kept ticks.
-        target: Class that was told for it, if any.
-        has_events: Whether an event belongs to it already.
-        keeps_ticks: Whether its ticks are kept for a lesson; not when it learns while it runs, nor
-            once it is dropped.
-        learns_ahead: Whether it learns its target while it runs.
-        start_state: Neuron state and traces at its begin, where they are carried; the engine's.
-        final_index: The class that was predicted at its end, before its lesson; the engine's.
-    """
-
-    number: int
-    begin_us: int
-    end_us: int | None = None
-    blocks: list[TickBlock] = field(default_factory=list)
-    n_ticks: int = 0
-    n_inputs: int = 0
-    target: int | None = None
-    has_events: bool = False
-    keeps_ticks: bool = True
-    learns_ahead: bool = False
-    start_state: NDArray[np.floating] | None = None
-    final_index: int | None = None
 
 
 class LabelPlace(Enum):
@@ -61,12 +27,11 @@ class LabelPlace(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """What was dropped, and how often; for the session's state page."""
+    """Events that were dropped, by reason; for the session's state page."""
 
     n_outside: int = 0
     n_late: int = 0
     n_saturated: int = 0
-    n_dropped_segments: int = 0
 
     def plus(self, frame: BinnedFrame) -> "Counters":
         """Return the counters with one more frame in them."""
@@ -74,7 +39,6 @@ class Counters:
             self.n_outside + frame.n_outside,
             self.n_late + frame.n_late,
             self.n_saturated + frame.n_saturated,
-            self.n_dropped_segments,
         )
 
 
@@ -91,12 +55,7 @@ class ClientSegmentation:
         self._open: Segment | None = None
         self._binner: EventBinner | None = None
         self._last_number: int | None = None
-        # finished segments without a label, oldest first
-        self._kept: OrderedDict[int, Segment] = OrderedDict()
-        # what became of the numbers that are not kept: True for labelled, False for dropped;
-        # bounded, older numbers count as dropped
-        self._gone: OrderedDict[int, bool] = OrderedDict()
-        self._forgotten_until: int | None = None
+        self.kept = KeptSegments(settings)
         self.counters = Counters()
 
     @property
@@ -105,15 +64,9 @@ class ClientSegmentation:
         return self._open
 
     @property
-    def n_kept(self) -> int:
-        """How many finished segments wait for a label."""
-        return len(self._kept)
-
-    @property
     def kept_bytes(self) -> int:
         """Memory of the kept ticks, the open segment's included."""
-        segments = [*self._kept.values(), *([self._open] if self._open else [])]
-        return sum(8 * segment.n_inputs + 8 * segment.n_ticks for segment in segments)
+        return self.kept.n_bytes(self._open)
 
     def begin(self, number: int, t_us: int) -> Segment:
         """Open a segment.
@@ -191,12 +144,7 @@ class ClientSegmentation:
         frame = self._keep(binner.end(t_us))
         segment.end_us = t_us
         self._open = self._binner = None
-        if segment.target is None and segment.keeps_ticks:
-            self._kept[number] = segment
-            self._drop_beyond_bounds()
-        else:
-            # without a target: its ticks were dropped while it ran
-            self._remember(number, labelled=segment.target is not None)
+        self.kept.finish(segment)
         return segment, frame
 
     def label(self, number: int, target: int, *, ahead: bool) -> tuple[LabelPlace, Segment]:
@@ -212,18 +160,16 @@ class ClientSegmentation:
         """
         if self._open is not None and self._open.number == number:
             return self._label_open(self._open, target, ahead=ahead)
-        segment = self._kept.get(number)
+        segment = self.kept.find(number)
         if segment is None:
-            raise self._refuse_label(number)
+            raise self.kept.refuse(number, self._last_number)
         if ahead:
             raise Refusal(
                 "label_too_late",
                 f"the label for segment {number} came after its end;"
                 " learning ahead expects it before the segment's first event",
             )
-        del self._kept[number]
-        self._remember(number, labelled=True)
-        segment.target = target
+        self.kept.label(segment, target)
         return LabelPlace.FINISHED, segment
 
     def _label_open(
@@ -250,20 +196,6 @@ class ClientSegmentation:
         segment.learns_ahead = True
         return LabelPlace.AHEAD, segment
 
-    def _refuse_label(self, number: int) -> Refusal:
-        labelled = self._gone.get(number)
-        if labelled:
-            return Refusal("label_duplicate", f"segment {number} has a label already")
-        too_old = self._forgotten_until is not None and number <= self._forgotten_until
-        if labelled is False or too_old:
-            return Refusal(
-                "label_too_late",
-                f"the ticks of segment {number} are dropped; the server keeps"
-                f" {self._settings.kept_segments} segments and {self._settings.kept_ticks} ticks",
-            )
-        last = "none yet" if self._last_number is None else f"the last one was {self._last_number}"
-        return Refusal("unknown_segment", f"segment {number} was never begun; {last}")
-
     def _check_advance(self, n_ticks: int, cause: str) -> None:
         if n_ticks > self._settings.max_advance_ticks:
             raise ProtocolViolation(
@@ -275,49 +207,10 @@ class ClientSegmentation:
         self.counters = self.counters.plus(frame)
         segment = self._open
         assert segment is not None, "ticks belong to the open segment"
-        segment.n_ticks += frame.block.n_ticks
-        if segment.keeps_ticks and frame.block.n_ticks:
-            segment.blocks.append(frame.block)
-            segment.n_inputs += frame.block.n_inputs
-            self._drop_beyond_bounds()
+        segment.keep(frame.block)
+        if frame.block.n_ticks:
+            self.kept.hold_bounds(segment)
         return frame
-
-    def _drop_beyond_bounds(self) -> None:
-        """Drop kept ticks, oldest segment first, until the bounds hold."""
-        while self._kept and self._is_over_bounds():
-            number, segment = self._kept.popitem(last=False)
-            self._drop_ticks(segment)
-            self._remember(number, labelled=False)
-        # an open segment that alone is longer than the bounds can't be learnt any more
-        if self._open is not None and self._is_over_bounds():
-            self._drop_ticks(self._open)
-
-    def _is_over_bounds(self) -> bool:
-        holders = [*self._kept.values(), *([self._open] if self._open else [])]
-        return (
-            len(self._kept) > self._settings.kept_segments
-            or sum(s.n_ticks for s in holders if s.keeps_ticks) > self._settings.kept_ticks
-            or sum(s.n_inputs for s in holders) > self._settings.kept_inputs
-        )
-
-    def _drop_ticks(self, segment: Segment) -> None:
-        segment.blocks.clear()
-        segment.n_inputs = 0
-        segment.keeps_ticks = False
-        counters = self.counters
-        self.counters = Counters(
-            counters.n_outside,
-            counters.n_late,
-            counters.n_saturated,
-            counters.n_dropped_segments + 1,
-        )
-
-    def _remember(self, number: int, *, labelled: bool) -> None:
-        self._gone[number] = labelled
-        while len(self._gone) > 64 * self._settings.kept_segments:
-            number, _ = self._gone.popitem(last=False)
-            # labels may come in any order, so what is forgotten need not rise
-            self._forgotten_until = max(number, self._forgotten_until or 0)
 
 
 def _ignored(n_outside: int) -> BinnedFrame:

@@ -7,7 +7,6 @@ ticks are computed in their order.
 
 import math
 from collections import deque
-from dataclasses import dataclass, field
 from typing import assert_never
 
 import numpy as np
@@ -16,9 +15,10 @@ from numpy.typing import NDArray
 from service.configuration import SessionConfiguration
 from service.errors import InternalFailure, Refusal
 from service.event_binning import TickBlock
+from service.kept_segments import Segment
 from service.prequential_accuracy import PrequentialAccuracy
-from service.segmentation import Segment
 from service.settings import SessionSettings
+from service.visit import NO_TARGET, Delivery, Row
 from service.wire_protocol import ErrorMessage, Learned, Prediction
 from service.work import (
     Applied,
@@ -35,50 +35,6 @@ from service.work import (
 )
 from tclif_core import Learner, SlotIndex, Strand
 
-NO_TARGET = -1
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """Ticks of one session for the next batch.
-
-    Attributes:
-        strand: Whether they belong to the running segment or to a lesson.
-        learns: Whether eligibility and weights move with them.
-        target: Class of every tick, or ``NO_TARGET``.
-        block: The ticks.
-    """
-
-    strand: Strand
-    learns: bool
-    target: int
-    block: TickBlock
-
-
-@dataclass(slots=True)
-class Delivery:
-    """What a session's visit brought, for the event loop.
-
-    Attributes:
-        messages: For the client, in order.
-        applied: Number of the last message that is done, 0 for none in this visit.
-        n_applied: How many messages are done.
-        n_ticks: Ticks inside segments that were computed.
-        n_lessons: Lessons that were learnt.
-        n_lesson_ticks: Ticks that lessons computed.
-        answered_s: When the messages that caused a prediction were read.
-        failure: Why the session can't go on, if so.
-    """
-
-    messages: list[Prediction | Learned | ErrorMessage] = field(default_factory=list)
-    applied: int = 0
-    n_applied: int = 0
-    n_ticks: int = 0
-    n_lessons: int = 0
-    n_lesson_ticks: int = 0
-    answered_s: list[float] = field(default_factory=list)
-    failure: InternalFailure | None = None
-
 
 class SessionNetwork:
     """One session's slot in a learner, and where its work stands."""
@@ -93,6 +49,7 @@ class SessionNetwork:
         self.learner = learner
         self.slot = slot
         self.accuracy = PrequentialAccuracy(settings.accuracy_window)
+        self.n_labelled = 0
         self.n_lessons = 0
         self.learning_stopped = False
         self.failure: InternalFailure | None = None
@@ -283,6 +240,7 @@ class SessionNetwork:
 
     def _learned(self, segment: Segment, target: int, loss: float | None, *, counts: bool) -> None:
         correct = segment.final_index == target
+        self.n_labelled += 1
         if counts:
             self.accuracy.score(correct=correct)
         self._delivery.messages.append(
@@ -292,7 +250,7 @@ class SessionNetwork:
                 correct=correct,
                 loss=loss,
                 prequential_accuracy=self.accuracy.windowed if self.accuracy.n_scored else None,
-                segments_labelled=self.accuracy.n_scored,
+                segments_labelled=self.n_labelled,
             )
         )
 

@@ -77,7 +77,7 @@ def _read_network(network: SessionNetwork) -> _NetworkState:
     learner, accuracy = network.learner, network.accuracy
     return _NetworkState(
         n_parameters=sum(weight.size for weight in learner.weights(network.slot).values()),
-        n_labelled=accuracy.n_scored,
+        n_labelled=network.n_labelled,
         n_lessons=network.n_lessons,
         learning_stopped=network.learning_stopped,
         windowed_accuracy=accuracy.windowed,
@@ -99,8 +99,8 @@ def _report(session: Session, state: _NetworkState) -> JsonObject:
         "received": session.received,
         "segments": {
             "open": None if open_segment is None else open_segment.number,
-            "kept": segmentation.n_kept,
-            "dropped": counters.n_dropped_segments,
+            "kept": len(segmentation.kept),
+            "dropped": segmentation.kept.n_dropped,
             "labelled": state.n_labelled,
         },
         "dropped_events": {

@@ -16,8 +16,9 @@ from service.configuration import SessionConfiguration
 from service.errors import CloseCode, InternalFailure, Refusal
 from service.intake import Intake, SessionMessage
 from service.outbox import Outbox
-from service.session_network import Delivery, SessionNetwork
+from service.session_network import SessionNetwork
 from service.settings import SessionSettings
+from service.visit import Delivery
 from service.wire_protocol import (
     Ack,
     Close,

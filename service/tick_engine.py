@@ -23,11 +23,12 @@ from numpy.typing import NDArray
 from service.configuration import SessionConfiguration
 from service.errors import InternalFailure
 from service.event_binning import TickBlock
-from service.session_network import Delivery, Row, SessionNetwork
+from service.session_network import SessionNetwork
 from service.sessions import Session
 from service.settings import EngineSettings, SessionSettings
 from service.telemetry import Telemetry
 from service.tick_scheduler import TickScheduler
+from service.visit import Delivery, Row
 from tclif_core import EventBlock, Learner, LearningSpec, NetworkSpec
 
 T = TypeVar("T")

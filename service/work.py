@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from service.errors import Refusal
 from service.event_binning import TickBlock
-from service.segmentation import Segment
+from service.kept_segments import Segment
 from service.wire_protocol import ReportRequest
 
 

@@ -98,6 +98,7 @@ class Learned(ServerForm):
     """Of the last 200 segments that count; absent while none does."""
 
     segments_labelled: Number
+    """Segments that got a label so far, those that do not count included."""
 
 
 class Ack(ServerForm):

@@ -15,7 +15,7 @@ def test_a_source_alone_is_enough() -> None:
     assert (arguments.url, arguments.speed, arguments.passes) == (DEFAULT_URL, 1.0, 1)
     assert request.sensor == CochleaSensor(channels=700)
     assert request.network == NetworkRequest(hidden=(128, 128), classes=CLASSES)
-    assert request.learning == LearningRequest(mode="delayed", optimizer="adam", rate=0.001)
+    assert request.learning == LearningRequest(mode="delayed", optimizer="adam", rate=0.0005)
     assert request.report == ReportRequest(every_ticks=0, probabilities=False)
     assert (request.session, request.tick_us, request.seed) == (None, 5000, None)
 

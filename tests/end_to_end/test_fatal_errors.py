@@ -424,43 +424,104 @@ async def test_a_server_that_drains_opens_nothing_more(serve: Serve) -> None:
 # --- 1013: a reader that does not read
 
 
+N_FINALS = 700
+# finals of 30 kB each, which may not be left out
+WORDY: dict[str, object] = {
+    "session": "slow",
+    "network": {"hidden": [2], "classes": [f"class-{number:04}" for number in range(1500)]},
+    "report": {"every_ticks": 0, "probabilities": True},
+}
+MANY_FINALS: list[Message] = [
+    message for number in range(N_FINALS) for message in (begin(number, 0), end(number, 0))
+]
+
+
+# so few messages are answered at once that the writer holds but few when its socket is full
+NARROW: dict[str, dict[str, object]] = {
+    "socket": {"outbox_messages": 128},
+    "session": {"inbox_messages": 64},
+}
+
+
+async def overwhelm(server: RunningServer, slow: Partner) -> None:
+    """Have more said to a client than it reads, until the server gives it up."""
+    await slow.open(**WORDY)
+    slow.socket.transport.pause_reading()
+    await slow.send(*MANY_FINALS)
+    [connection] = [
+        connection
+        for connection in server.service.connections
+        # no page of the server shows which connection it has given up
+        if connection._session is server.service.registry.get("slow")  # noqa: SLF001
+    ]
+    async with asyncio.timeout(TIMEOUT_S):
+        while not connection._outbox.finished.is_set():  # noqa: SLF001 - as above
+            await server.http.get("/health/live")
+
+
+async def resume_slow(server: RunningServer) -> None:
+    """Resume the session with a report of fewer words, and send what it has not got."""
+    async with connected(server.url) as again:
+        opened = await again.open(**WORDY | {"report": {"every_ticks": 0}})
+        first = int(str(opened["next_sequence"]))
+        assert 1 < first <= len(MANY_FINALS) + 1
+        await again.send(*MANY_FINALS[first - 1 :])
+        await again.until("prediction", segment=N_FINALS - 1, final=True)
+
+
 async def test_a_reader_that_is_too_slow_is_let_go_and_can_resume(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # the test decides when the reader reads again, not the server's patience
     monkeypatch.setattr(websocket_route, "FLUSH_S", TIMEOUT_S)
-    n_segments = 700
-    names = [f"class-{number:04}" for number in range(1500)]
-    network = {"hidden": [2], "classes": names}
-    report = {"every_ticks": 0, "probabilities": True}
-    wordy: dict[str, object] = {"session": "slow", "network": network, "report": report}
-    # finals of 30 kB each, which may not be left out
-    messages = [m for n in range(n_segments) for m in (begin(n, 0), end(n, 0))]
 
-    async with serve(socket={"outbox_messages": 128}) as server, witnessed(server):
+    async with serve(**NARROW) as server, witnessed(server):
         async with connected(server.url) as slow:
-            await slow.open(**wordy)
-            slow.socket.transport.pause_reading()
-            await slow.send(*messages)
-            [connection] = [
-                connection
-                for connection in server.service.connections
-                # no page of the server shows which connection it has given up
-                if connection._session is server.service.registry.get("slow")  # noqa: SLF001
-            ]
-            async with asyncio.timeout(TIMEOUT_S):
-                while not connection._outbox.finished.is_set():  # noqa: SLF001 - as above
-                    await server.http.get("/health/live")
+            await overwhelm(server, slow)
             slow.socket.transport.resume_reading()
             error, close_code = await last_words(slow)
-        async with connected(server.url) as again:
-            opened = await again.open(**wordy | {"report": {"every_ticks": 0}})
-            first = int(str(opened["next_sequence"]))
-            assert 1 < first <= len(messages) + 1
-            await again.send(*messages[first - 1 :])
-            await again.until("prediction", segment=n_segments - 1, final=True)
+        await resume_slow(server)
 
     assert (error["code"], error["fatal"], close_code) == ("slow_reader", True, 1013)
+
+
+async def test_a_reader_that_never_reads_again_is_detached_all_the_same(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(websocket_route, "FLUSH_S", 0.01)
+
+    async with (
+        serve(**NARROW) as server,
+        witnessed(server),
+        connected(server.url) as slow,
+    ):
+        await overwhelm(server, slow)
+        await until_detached(server, "slow")
+        slow.vanish()
+        await resume_slow(server)
+
+
+async def until_detached(server: RunningServer, name: str) -> None:
+    """Wait until a session has no connection."""
+    session = server.service.registry.get(name)
+    assert session is not None
+    async with asyncio.timeout(TIMEOUT_S):
+        while session.is_attached:
+            await server.http.get("/health/live")
+
+
+async def test_a_peer_that_does_not_answer_pings_is_detached(serve: Serve) -> None:
+    async with serve(socket={"ping_interval_s": 0.1, "ping_timeout_s": 0.1}) as server:
+        async with connected(server.url) as dead:
+            await dead.open()
+            await dead.send(*BEFORE)
+            await dead.settle()
+            # who does not read does not hear the ping
+            dead.socket.transport.pause_reading()
+            await until_detached(server, "s")
+            dead.vanish()
+        async with connected(server.url) as again:
+            assert (await again.open())["next_sequence"] == NEXT
 
 
 # --- 4500: what should not happen
@@ -496,6 +557,23 @@ async def test_a_defect_in_one_session_ends_that_session_alone(
             assert (await last_words(again))[1] == 4500
 
 
+async def test_a_defect_in_a_connection_ends_that_connection_alone(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ArithmeticError("injected")
+
+    async with serve() as server, witnessed(server) as partner:
+        session = server.service.registry.get("s")
+        with monkeypatch.context() as patch:
+            patch.setattr(session, "accept", fail)
+            await partner.send(*segment(2)[2:3])
+            error, close_code = await last_words(partner)
+
+        assert (error["code"], error["fatal"], close_code) == ("internal", True, 4500)
+        assert "injected" not in str(error["message"])
+
+
 async def test_a_network_that_is_not_finite_is_quarantined_until_it_is_deleted(
     serve: Serve,
 ) -> None:
@@ -510,6 +588,8 @@ async def test_a_network_that_is_not_finite_is_quarantined_until_it_is_deleted(
 
         assert (error["code"], error["fatal"], close_code) == ("internal", True, 4500)
         assert of_kind("prediction", sick.heard) == []
+        metrics = (await server.http.get("/metrics")).text
+        assert 'tclif_errors_total{code="internal",fatal="true"} 1.0' in metrics
         page = await server.http.get("/v1/sessions/sick")
         assert (page.status_code, page.json()["code"]) == (500, "internal")
         [listed] = [

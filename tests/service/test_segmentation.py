@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from service.errors import ProtocolViolation, Refusal
-from service.segmentation import ClientSegmentation, LabelPlace, Segment
+from service.kept_segments import Segment
+from service.segmentation import ClientSegmentation, LabelPlace
 from service.settings import SessionSettings
 
 TICK_US = 10
@@ -245,7 +246,7 @@ def test_a_label_for_a_finished_segment_takes_its_kept_ticks() -> None:
 
     assert (place, labelled) == (LabelPlace.FINISHED, segment)
     assert (segment.target, sum(block.n_ticks for block in segment.blocks)) == (2, 3)
-    assert segmentation.n_kept == 0
+    assert len(segmentation.kept) == 0
 
 
 def test_a_label_for_the_open_segment_waits_for_its_end() -> None:
@@ -259,7 +260,7 @@ def test_a_label_for_the_open_segment_waits_for_its_end() -> None:
     assert place is LabelPlace.CURRENT
     assert (segment.target, segment.keeps_ticks, segment.learns_ahead) == (2, True, False)
     assert sum(block.n_ticks for block in segment.blocks) == 3
-    assert segmentation.n_kept == 0
+    assert len(segmentation.kept) == 0
 
 
 def test_labels_may_come_in_any_order() -> None:
@@ -312,11 +313,11 @@ def test_the_oldest_segment_is_dropped_beyond_the_number_of_segments() -> None:
     segmentation = new_segmentation(kept_segments=2)
     first = run_segment(segmentation, 0)
     run_segment(segmentation, 1)
-    assert segmentation.counters.n_dropped_segments == 0
+    assert segmentation.kept.n_dropped == 0
 
     run_segment(segmentation, 2)
 
-    assert (segmentation.n_kept, segmentation.counters.n_dropped_segments) == (2, 1)
+    assert (len(segmentation.kept), segmentation.kept.n_dropped) == (2, 1)
     assert (first.blocks, first.n_inputs, first.keeps_ticks) == ([], 0, False)
     assert refusal_of_label(segmentation, 0) == "label_too_late"
     assert segmentation.label(1, 0, ahead=False)[0] is LabelPlace.FINISHED
@@ -332,7 +333,7 @@ def test_segments_are_dropped_beyond_the_number_of_ticks_the_open_one_included()
     send(segmentation, 2010)
 
     assert refusal_of_label(segmentation, 0) == "label_too_late"
-    assert segmentation.n_kept == 1
+    assert len(segmentation.kept) == 1
 
 
 def test_segments_are_dropped_beyond_the_number_of_inputs() -> None:
@@ -344,7 +345,7 @@ def test_segments_are_dropped_beyond_the_number_of_inputs() -> None:
         segmentation.end(number, 1000 * number + 10)
 
     # two inputs a segment: the third one pushes out the first
-    assert segmentation.n_kept == 2
+    assert len(segmentation.kept) == 2
     assert refusal_of_label(segmentation, 0) == "label_too_late"
 
 
@@ -357,7 +358,7 @@ def test_an_open_segment_that_alone_is_too_long_can_no_more_be_labelled() -> Non
     assert refusal_of_label(segmentation, 1) == "label_too_late"
     assert (segment.keeps_ticks, segment.blocks, segment.target) == (False, [], None)
     # dropped: segment 0 first, then the open one
-    assert segmentation.counters.n_dropped_segments == 2
+    assert segmentation.kept.n_dropped == 2
 
 
 def test_a_finished_segment_that_was_too_long_can_not_be_labelled_either() -> None:
@@ -365,7 +366,7 @@ def test_a_finished_segment_that_was_too_long_can_not_be_labelled_either() -> No
     segment = run_segment(segmentation, 1, n_ticks=4)
 
     assert segment.keeps_ticks is False
-    assert segmentation.n_kept == 0
+    assert len(segmentation.kept) == 0
     assert refusal_of_label(segmentation, 1) == "label_too_late"
 
 
@@ -376,7 +377,7 @@ def test_a_segment_that_was_too_long_goes_on_and_is_dropped_once() -> None:
         send(segmentation, t_us)
 
     assert segment.n_ticks == 14
-    assert segmentation.counters.n_dropped_segments == 1
+    assert segmentation.kept.n_dropped == 1
     assert segmentation.end(1, 150)[1].block.n_ticks == 1
 
 
@@ -441,7 +442,7 @@ def test_a_label_ahead_is_learnt_while_the_segment_runs_and_keeps_nothing() -> N
 
     assert place is LabelPlace.AHEAD
     assert (segment.learns_ahead, segment.blocks, segment.n_ticks) == (True, [], 3)
-    assert (segmentation.n_kept, segmentation.kept_bytes) == (0, 0)
+    assert (len(segmentation.kept), segmentation.kept_bytes) == (0, 0)
     assert refusal_of_label(segmentation, 1, ahead=True) == "label_duplicate"
 
 

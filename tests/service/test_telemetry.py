@@ -2,8 +2,8 @@
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.session_network import Delivery
 from service.telemetry import Telemetry
+from service.visit import Delivery
 from service.wire_protocol import ErrorMessage, Learned, Prediction
 
 
