@@ -56,7 +56,7 @@ coverage: install ## tests with branch coverage
 	$(BIN)/coverage report --show-missing --skip-covered
 
 .PHONY: bench
-bench: test ## measure the kernels and the service; refuses on a red build
+bench: test ## measure the kernels and the cochlea; refuses on a red build
 	$(BIN)/python -m benchmarks.kernels
 	$(BIN)/python -m benchmarks.cochlea
 

@@ -6,9 +6,9 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import IO
 
 _START_S = 180.0
@@ -58,10 +58,12 @@ def _wait_until_ready(process: subprocess.Popen[bytes], port: int, log: IO[str])
 
 
 def _is_ready(port: int) -> bool:
+    # a proxy of the environment would look for its own loopback
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health/ready", timeout=5) as answer:
-            return bool(answer.status == 200)  # noqa: PLR2004 - HTTP's OK
-    except urllib.error.URLError:
+        with direct.open(f"http://127.0.0.1:{port}/health/ready", timeout=5) as answer:
+            return bool(answer.status == HTTPStatus.OK)
+    except OSError:
         return False
 
 

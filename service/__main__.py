@@ -66,10 +66,20 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stderr.write(f"tclif-serve: {error}\n")
         return 2
     logging.basicConfig(
-        level=options.log_level.upper(), format="%(levelname)s %(name)s: %(message)s"
+        level=options.log_level.upper(),
+        format="%(levelname)s %(name)s [%(session)s]: %(message)s",
     )
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_name_session)
     build_server(settings, log_level=options.log_level).run()
     return 0
+
+
+def _name_session(record: logging.LogRecord) -> bool:
+    """Let every line say which session it is about, or none."""
+    if not hasattr(record, "session"):
+        record.session = "-"
+    return True
 
 
 def _settings(host: str | None, port: int | None) -> Settings:

@@ -90,7 +90,8 @@ def create_app(settings: Settings) -> FastAPI:
 
     # no pages of FastAPI's own: they load their scripts from elsewhere
     app = FastAPI(title="tclif", version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
-    app.add_middleware(OriginCheck, allowed_hosts=settings.listener.allowed_hosts)
+    allowed_hosts = (*settings.listener.allowed_hosts, settings.listener.host)
+    app.add_middleware(OriginCheck, allowed_hosts=allowed_hosts)
     app.include_router(http_routes.router)
     app.include_router(websocket_route.router)
 

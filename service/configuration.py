@@ -1,16 +1,18 @@
 """What a session was created as, and whether a later ``open`` asks for the same."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import BaseModel
 
 from service.errors import ConfigMismatch, OpenRefused, UnknownModel
 from service.settings import SessionSettings
-from service.wire_protocol import Open, SegmentedByClient, SensorRequest
+from service.wire_protocol import LearningRequest, Open, SegmentedByClient, SensorRequest
 from tclif_core import LearningSpec, NetworkSpec
 
 DEFAULT_TICK_US = 4000
+
+OptimizerName = Literal["adam", "rmsprop", "sgd"]
 
 _PROFILE_FIELDS = {
     "decay_shape": "shape",
@@ -78,16 +80,12 @@ class SessionConfiguration:
                 f"segmentation by {request.segmentation.by!r} came; this server serves 'client'"
             )
         tick_us = request.tick_us or DEFAULT_TICK_US
-        if request.late_us > tick_us * settings.max_advance_ticks:
-            raise OpenRefused(
-                f"late_us {request.late_us} came; expected at most {settings.max_advance_ticks}"
-                f" ticks of {tick_us} us"
-            )
+        _check_lateness(request, tick_us, settings)
         try:
             network = _network(request)
             learning = LearningSpec(
                 update=request.learning.update,
-                optimizer=request.learning.optimizer,
+                optimizer=_optimizer(request.learning),
                 feedback=request.learning.feedback,
             )
         except ValueError as error:
@@ -153,8 +151,35 @@ def _network(request: Open) -> NetworkSpec:
     )
 
 
+def _check_lateness(request: Open, tick_us: int, settings: SessionSettings) -> None:
+    """Refuse a grace so long that its open ticks could not be kept, or completed by one message."""
+    # a segment's end at its horizon completes the late ticks and one more, cut at both ends
+    most_ticks = settings.max_advance_ticks - 1
+    late_ticks = -(-request.late_us // tick_us)
+    if late_ticks > most_ticks:
+        raise OpenRefused(
+            f"late_us {request.late_us} came; expected at most {most_ticks} ticks of {tick_us} us"
+        )
+    waiting = (late_ticks + 1) * request.sensor.n_inputs
+    if waiting > settings.waiting_inputs:
+        raise OpenRefused(
+            f"late_us {request.late_us} with {request.sensor.n_inputs} inputs came; expected"
+            f" (late ticks + 1) x inputs to be at most {settings.waiting_inputs}"
+        )
+
+
+def _optimizer(asked: LearningRequest) -> OptimizerName:
+    """Return the optimiser; per-tick updates are plain SGD where none was asked for."""
+    is_silent = "optimizer" not in asked.model_fields_set
+    return "sgd" if asked.update == "tick" and is_silent else asked.optimizer
+
+
 def _comparable(request: Open) -> dict[str, object]:
-    return request.model_dump(exclude=_FREE_FIELDS)
+    fields = request.model_dump(exclude=_FREE_FIELDS)
+    if request.network is not None:
+        # a number of classes and their default names are the same thing
+        fields["network"]["classes"] = request.network.class_names
+    return fields
 
 
 def _first_difference(

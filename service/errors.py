@@ -12,7 +12,6 @@ ServiceError                the client hears its code and text
         QuotaExceeded       more sessions or bytes than allowed
     Refusal                 well formed but can't be done; not fatal, its number is consumed
     Detached                the server ends the connection; the session stays
-        Overloaded          no room to compute; try again later
         SlowReader          the client does not read what the server sends
         Idle                the client sent nothing for too long, or no ``open`` in time
         Draining            the server is shutting down
@@ -31,7 +30,6 @@ class CloseCode(IntEnum):
     DRAINING = 1012
     TRY_AGAIN = 1013
     BAD_REQUEST = 4400
-    UNAUTHORIZED = 4401
     DELETED = 4404
     IDLE = 4408
     QUOTA = 4429
@@ -128,13 +126,6 @@ class Refusal(ServiceError):
 
 class Detached(ServiceError):
     """The server ends the connection; the session stays and can be resumed."""
-
-
-class Overloaded(Detached):
-    """There is no room to compute one more session; try again later."""
-
-    code = "overloaded"
-    close_code = CloseCode.TRY_AGAIN
 
 
 class SlowReader(Detached):

@@ -142,8 +142,19 @@ class Intake:
 
     def _take_learning(self, change: LearningChange) -> list[Work]:
         if change.mode is not None:
+            self._check_mode_change(change.mode)
             self.mode = change.mode
         return [] if change.rate is None else [ChangeRate(change.rate)]
+
+    def _check_mode_change(self, mode: str) -> None:
+        """Refuse to change the mode under a segment whose lesson is under way."""
+        segment = self.segmentation.open_segment
+        if segment is not None and segment.learns_ahead and mode != self.mode:
+            raise Refusal(
+                "bad_value",
+                f"mode {mode!r} came while segment {segment.number} learns ahead;"
+                " expected its end first",
+            )
 
     def _lesson(self, segment: Segment, target: int) -> Lesson:
         return Lesson(segment, target, learns=self.mode != "off")

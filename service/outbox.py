@@ -30,7 +30,6 @@ class Outbox:
         # whether the writer holds messages that its socket has not taken yet
         self._is_sending = False
         self._ack: Ack | None = None
-        self._ack_sent: Ack | None = None
         self._ack_due_s = float("inf")
         self.close_code: CloseCode | None = None
         self.finished = asyncio.Event()
@@ -104,7 +103,7 @@ class Outbox:
         return messages
 
     def _note_sent(self, ack: Ack) -> None:
-        self._ack = self._ack_sent = ack
+        self._ack = ack
         self._ack_due_s = self._clock() + self._settings.ack_every_s
 
     def _bound(self, newest: ServerMessage) -> None:

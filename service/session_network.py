@@ -101,6 +101,7 @@ class SessionNetwork:
         if row.strand is Strand.LIVE:
             self._take_live(mean_probabilities)
             self._delivery.n_ticks += n_ticks
+            self._delivery.n_inputs += row.block.n_inputs
         else:
             self._delivery.n_lesson_ticks += n_ticks
         self._row_tick += n_ticks

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from weakref import WeakValueDictionary
 
 from service.configuration import SessionConfiguration
-from service.errors import CloseCode, Draining, EpochMismatch, QuotaExceeded
+from service.errors import CloseCode, Draining, EpochMismatch, InternalFailure, QuotaExceeded
 from service.outbox import Outbox
 from service.sessions import Engine, Session
 from service.settings import SessionSettings, SocketSettings
@@ -135,12 +135,12 @@ class SessionRegistry:
             )
         session.configuration.check_same(request, seed=session.seed)
         if session.failure is not None:
-            raise session.failure
+            raise InternalFailure(session.failure.message)
         # the old reader is fenced from here on: what it reads finds its connection detached
         session.dismiss("taken_over", CloseCode.ORDERLY)
         await session.wait_until_drained()
         if session.failure is not None:
-            raise session.failure
+            raise InternalFailure(session.failure.message)
 
     def _reserve(self, configuration: SessionConfiguration) -> int:
         """Account for one more session before anything is allocated."""

@@ -72,6 +72,7 @@ class Session:
         received: Number of the last message that was taken in.
         queued_messages: Messages, numbered or not, whose effects are not all done.
         queued_ticks: Ticks inside segments that wait to be computed.
+        queued_inputs: Their non-zero inputs.
         applied: Number of the last message whose effects are all done.
         durable: Number of the last message that is safe; 0 while nothing is stored.
         n_ticks: Ticks inside segments that were computed.
@@ -109,6 +110,7 @@ class Session:
         self._retold: deque[Prediction | Learned] = deque(maxlen=RETOLD_MESSAGES)
         self.queued_messages = 0
         self.queued_ticks = 0
+        self.queued_inputs = 0
         self._progress = asyncio.Event()
 
     @property
@@ -125,7 +127,11 @@ class Session:
     def has_room(self) -> bool:
         """Whether the next message may be read."""
         is_short = self.queued_messages < self._settings.inbox_messages
-        return is_short and self.queued_ticks < self._settings.inbox_ticks
+        return (
+            is_short
+            and self.queued_ticks < self._settings.inbox_ticks
+            and self.queued_inputs < self._settings.inbox_inputs
+        )
 
     def accept(
         self, message: SessionMessage, arrived_s: float, refusal: Refusal | None = None
@@ -157,7 +163,7 @@ class Session:
         outcome: Future[T] = Future()
         outcome.set_running_or_notify_cancel()
         if self.failure is not None:
-            outcome.set_exception(self.failure)
+            outcome.set_exception(InternalFailure(self.failure.message))
         else:
             run = AtBoundary(lambda: outcome.set_result(function()), outcome.set_exception)
             self._push([run])
@@ -178,6 +184,9 @@ class Session:
     def attach(self, outbox: Outbox, opened: Opened, report: ReportRequest) -> None:
         """Make a connection the session's own and tell it again what may have been lost."""
         assert self._outbox is None, "the connection before is detached"
+        if outbox.finished.is_set():
+            # the connection ended while it was being opened
+            return
         self._push([ChangeReport(report)])
         outbox.greet(opened, self.ack())
         for message in self._retold:
@@ -224,6 +233,7 @@ class Session:
         """Take what a visit brought: tell the client, move the numbers, wake who waits."""
         self.queued_messages -= delivery.n_applied
         self.queued_ticks -= delivery.n_ticks
+        self.queued_inputs -= delivery.n_inputs
         self.n_ticks += delivery.n_ticks
         self.applied = max(self.applied, delivery.applied)
         for message in delivery.messages:
@@ -255,6 +265,8 @@ class Session:
 
     def _push(self, work: list[Work]) -> None:
         self.queued_messages += sum(isinstance(w, Applied) for w in work)
-        self.queued_ticks += sum(w.block.n_ticks for w in work if isinstance(w, ComputeTicks))
+        blocks = [w.block for w in work if isinstance(w, ComputeTicks)]
+        self.queued_ticks += sum(block.n_ticks for block in blocks)
+        self.queued_inputs += sum(block.n_inputs for block in blocks)
         self.inbox.extend(work)
         self._engine.notify(self)

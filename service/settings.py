@@ -85,6 +85,12 @@ class SessionSettings(BaseModel):
     inbox_ticks: Annotated[int, Field(ge=1)] = 8192
     """Ticks a session may queue before its socket is no longer read."""
 
+    inbox_inputs: Annotated[int, Field(ge=1)] = 1 << 20
+    """Non-zero inputs of those ticks, likewise."""
+
+    waiting_inputs: Annotated[int, Field(ge=1)] = 1 << 20
+    """Counts of open ticks that a session may need at most: (late ticks + 1) times inputs."""
+
     inbox_messages: Annotated[int, Field(ge=1)] = 1024
     """Messages a session may queue before its socket is no longer read."""
 

@@ -22,7 +22,7 @@ class Telemetry:
         self._messages = self._counter("messages_applied", "Client messages that are done.")
         self._events = self._counter("events", "Events that came, dropped ones included.")
         self._predictions = self._counter("predictions", "Predictions made.", "final")
-        self._right = self._counter("segments_labelled", "Labelled segments.", "correct")
+        self._labelled = self._counter("segments_labelled", "Labelled segments.", "correct")
         self._errors = self._counter("errors", "Errors that clients were told.", "code", "fatal")
         self._batch_rows = Histogram(
             "tclif_batch_rows",
@@ -72,7 +72,7 @@ class Telemetry:
                 case Prediction():
                     self._predictions.labels(str(message.final).lower()).inc()
                 case Learned():
-                    self._right.labels(str(message.correct).lower()).inc()
+                    self._labelled.labels(str(message.correct).lower()).inc()
                 case ErrorMessage():
                     self.error_told(message.code, fatal=message.fatal)
 

@@ -36,6 +36,7 @@ class Delivery:
         applied: Number of the last message that is done, 0 for none in this visit.
         n_applied: How many messages are done.
         n_ticks: Ticks inside segments that were computed.
+        n_inputs: Their non-zero inputs.
         n_lessons: Lessons that were learnt.
         n_lesson_ticks: Ticks that lessons computed.
         answered_s: When the messages that caused a prediction were read.
@@ -46,6 +47,7 @@ class Delivery:
     applied: int = 0
     n_applied: int = 0
     n_ticks: int = 0
+    n_inputs: int = 0
     n_lessons: int = 0
     n_lesson_ticks: int = 0
     answered_s: list[float] = field(default_factory=list)

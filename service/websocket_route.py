@@ -175,6 +175,8 @@ class Connection:
             return
         session = self._session
         assert session is not None, "a conversation that goes on has a session"
+        if disposition is Disposition.DROP:
+            return
         if disposition is Disposition.RESEND:
             self._outbox.acknowledge_again()
         elif isinstance(message, Close):

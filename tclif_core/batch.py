@@ -135,6 +135,9 @@ class Batch:
             ValueError: A channel or target is out of range, or a value is not finite.
         """
         channels, targets = self.block.channels, self.targets
+        most = int(np.diff(self.block.tick_events).max(initial=0))
+        if most > n_inputs:
+            raise ValueError(f"a tick holds at most {n_inputs} pairs, one a channel, got {most}")
         if channels.size and not 0 <= channels.min() <= channels.max() < n_inputs:
             raise ValueError(
                 f"channels must lie in [0, {n_inputs - 1}],"

@@ -228,7 +228,7 @@ class LearningSpec(_Dictionary):
     """Whether the decay minima move too (at updates, kept inside [0, 1 - amplitude])."""
 
     learn_couplings: bool = False
-    """Whether the couplings move too (kept inside [-1, 0] and [0, 1])."""
+    """Whether the couplings move too, inside [-1, 0] and [0, 1] widened to where they start."""
 
     first_moment_decay: float = 0.9
     """Adam: share of the running mean of gradients that stays at each update."""

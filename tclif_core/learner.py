@@ -46,8 +46,8 @@ class Learner:
             dtype: ``torch.float32``, or ``torch.float64`` for comparisons on ``reference``.
 
         Raises:
-            ValueError: The kernel is unknown or can't compute in ``dtype``, ``capacity`` is below
-                1, or a number to be learnt starts outside its interval.
+            ValueError: The kernel is unknown or can't compute in ``dtype``, or ``capacity`` is
+                below 1.
             ImportError: A package that the kernel needs is not installed.
         """
         self.network, self.learning, self.kernel_name = network, learning, kernel

@@ -241,11 +241,7 @@ def _check_rate(rate: float) -> None:
 def _scalar_bounds(
     network: NetworkSpec, learning: LearningSpec, dtype: torch.dtype
 ) -> torch.Tensor:
-    """Return lowest and highest value of each of the row's last numbers, ``[2, tail]``.
-
-    Raises:
-        ValueError: A number that is to be learnt starts outside its interval.
-    """
+    """Return lowest and highest value of each of the row's last numbers, ``[2, tail]``."""
     layout = parameter_layout(network)
     tail = scalars_offset(layout)
     constants = neuron_constants(network.neuron)
@@ -257,10 +253,9 @@ def _scalar_bounds(
     }
     bounds = torch.tensor([[-math.inf], [math.inf]], dtype=dtype).repeat(1, layout.width - tail)
     for name in learnt_scalars(network, learning):
-        low, high = intervals[name]
         start = constants.scalars[SCALARS.index(name)]
-        if not low <= start <= high:
-            raise ValueError(f"{name} must start in [{low:g}, {high:g}] to be learnt, got {start}")
+        # a coupling may be specified outside the range of the sigmoid that it would have in TC-LIF
+        low, high = min(intervals[name][0], start), max(intervals[name][1], start)
         for layer in range(len(network.hidden)):
             column = layout.fields[f"layer{layer}.{name}"].offset - tail
             bounds[0, column], bounds[1, column] = low, high

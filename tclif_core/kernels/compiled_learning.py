@@ -132,8 +132,8 @@ def _settle(
         one, other = lines[i], lines[i + 1]
         first = settled[one]
         settled[one] = n_waiting
-        # a channel may be listed twice, and must not be settled twice
-        if one != other and first == settled[other]:
+        # a line that is listed twice has its ticks by now, and takes the second way
+        if first == settled[other]:
             settled[other] = n_waiting
             _settle_pair(matrix, one, other, traces, errors, first, n_waiting, scale)
         else:

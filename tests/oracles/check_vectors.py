@@ -14,13 +14,8 @@ import numpy as np
 import torch
 
 from tests.oracles.tolerances import THRESHOLD_MARGIN, TOLERANCES
-from tests.oracles.vectors import (
-    Measured,
-    Player,
-    UnreadableVectorsError,
-    VectorCase,
-    read_vectors,
-)
+from tests.oracles.vector_player import Measured, Player
+from tests.oracles.vectors import UnreadableVectorsError, VectorCase, read_vectors
 
 BACKENDS = {
     "reference float64": ("reference", torch.float64),

@@ -160,6 +160,22 @@ def test_a_file_that_does_not_fit_is_unreadable_and_says_why(
         read_vectors(path)
 
 
+@needs_vectors
+def test_what_a_file_may_leave_out_is_left_out_of_the_comparison(tmp_path: Path) -> None:
+    arrays = _arrays("lif.npz")
+    shorter = {
+        name: array
+        for name, array in arrays.items()
+        if not name.endswith((".after", ".dendrite", "dendrite_decay_minimum.gradient"))
+    }
+    path = _write(tmp_path / "shorter.npz", shorter)
+
+    findings, _ = compare(read_vectors(path), "reference float64")
+
+    assert not any(finding.failed for finding in findings)
+    assert [f.quantity for f in findings if f.n_numbers == 0] == ["dendrite"]
+
+
 def test_a_file_that_is_no_archive_fails_the_command(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

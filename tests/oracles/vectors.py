@@ -1,4 +1,4 @@
-"""Test vectors: results of an independent implementation, played through a learner.
+"""Test vectors: files with the results of an independent implementation.
 
 A vector file (npz) holds input, targets, initial weights and hyper-parameters, and what must come
 out: every tick's potentials, spikes, pseudo-derivatives, logits and probabilities, the eligibility
@@ -7,26 +7,14 @@ after the last tick, summed gradients, and the weights after per-tick SGD.
 
 import json
 import zipfile
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from tclif_core import (
-    DecayProfile,
-    EventBlock,
-    Learner,
-    LearningSpec,
-    NetworkSpec,
-    NeuronSpec,
-    SlotIndex,
-    Strand,
-)
+from tclif_core import DecayProfile, LearningSpec, NetworkSpec, NeuronSpec
 
 Array = NDArray[np.float64]
 
@@ -41,7 +29,7 @@ _SCALARS = (
     "soma_to_dendrite",
     "dendrite_to_soma",
 )
-_TICK_FIELDS = ("dendrite", "soma", "spikes", "pseudo_derivative")
+TICK_FIELDS = ("dendrite", "soma", "spikes", "pseudo_derivative")
 
 
 class UnreadableVectorsError(ValueError):
@@ -157,9 +145,7 @@ def _specifications(
 def _check_arrays(path: Path, case: VectorCase) -> None:
     """Refuse a file where an array is missing, superfluous, misshapen or not finite."""
     expected = _expected_shapes(case)
-    optional = {
-        name for name in expected if name.endswith(tuple(f"{s}.gradient" for s in _SCALARS))
-    }
+    optional = {name for name in expected if _is_optional(case, name)}
     if missing := sorted(set(expected) - optional - set(case.arrays)):
         raise UnreadableVectorsError(f"{path}: lacks {', '.join(missing)}")
     if unknown := sorted(set(case.arrays) - set(expected)):
@@ -172,6 +158,14 @@ def _check_arrays(path: Path, case: VectorCase) -> None:
             )
         if not np.isfinite(array).all():
             raise UnreadableVectorsError(f"{path}: {name} holds numbers that are not finite")
+
+
+def _is_optional(case: VectorCase, name: str) -> bool:
+    if name.endswith(".after"):
+        return case.rate == 0
+    if name.endswith(".dendrite"):
+        return case.is_lif
+    return name.endswith(tuple(f"{scalar}.gradient" for scalar in _SCALARS))
 
 
 def _expected_shapes(case: VectorCase) -> dict[str, tuple[int, ...]]:
@@ -193,7 +187,7 @@ def _expected_shapes(case: VectorCase) -> dict[str, tuple[int, ...]]:
         if network.recurrent:
             weights[f"{prefix}.r"] = (size, size)
         n_lines = below + 1 + (size if network.recurrent else 0)
-        for field in _TICK_FIELDS:
+        for field in TICK_FIELDS:
             shapes[f"{prefix}.{field}"] = (ticks, size)
         for compartment in ("dendrite", "soma"):
             shapes[f"{prefix}.eligibility.{compartment}"] = (n_lines, size)
@@ -205,142 +199,3 @@ def _expected_shapes(case: VectorCase) -> dict[str, tuple[int, ...]]:
     for name, shape in weights.items():
         shapes |= {name: shape, f"{name}.gradient": shape, f"{name}.after": shape}
     return shapes
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One computed array beside the expected one.
-
-    Attributes:
-        quantity: Row of the tolerance table.
-        where: Which array, for a person.
-        tick: Which tick, -1 for what is known after the last one.
-        actual: Computed.
-        expected: From the file.
-    """
-
-    quantity: str
-    where: str
-    tick: int
-    actual: Array
-    expected: Array
-
-
-class Player:
-    """Plays a vector file through a backend."""
-
-    def __init__(self, case: VectorCase, kernel: str, dtype: torch.dtype) -> None:
-        self._case = case
-        self._value_type = np.float64 if dtype == torch.float64 else np.float32
-        self.learner = Learner(case.network, case.learning, kernel=kernel, dtype=dtype)
-        self.slot: SlotIndex = self.learner.open(seed=0, rate=case.rate)
-        views = self.learner.bank.parameter_views(self.slot)
-        for name in case.weight_names:
-            views[name].copy_(torch.from_numpy(case.arrays[name]))
-        feedback = self.learner.bank.feedback_layout.views(self.learner.bank.feedback[self.slot])
-        for name, view in feedback.items():
-            view.copy_(torch.from_numpy(case.arrays[name]))
-
-    def measure(self, *, from_file: bool) -> Iterator[Measured]:
-        """Play tick by tick and yield everything that the file holds, tick after tick.
-
-        Args:
-            from_file: Set state and logits to the file's before each tick, so that rounding does
-                not add up over ticks and a spike that differs stays one spike.
-        """
-        sums = self.learner.bank.sums[self.slot, Strand.LIVE, :-1]
-        for tick in range(self._case.n_ticks):
-            begins = tick in self._case.meta["segment_starts"]
-            if begins:
-                self.learner.begin_segment(self.slot, Strand.LIVE)
-            elif from_file:
-                self._take_state(tick - 1)
-            before = sums.clone()
-            logits = self._advance(tick, tick + 1)
-            yield from self._neurons(tick)
-            expected = self._case.arrays
-            yield Measured("logits", "logits", tick, logits[0], expected["logits"][tick])
-            p = (sums - before).numpy()
-            yield Measured(
-                "probabilities", "probabilities", tick, p, expected["probabilities"][tick]
-            )
-        yield from self._after_the_last_tick()
-
-    def play_segments(self) -> Array:
-        """Play each segment in one call; return all logits ``[T, C]``."""
-        starts = [*self._case.meta["segment_starts"], self._case.n_ticks]
-        logits = []
-        for start, stop in pairwise(starts):
-            self.learner.begin_segment(self.slot, Strand.LIVE)
-            logits.append(self._advance(start, stop))
-        return np.concatenate(logits)
-
-    def play_ticks(self) -> Array:
-        """Play each tick in a call of its own; return all logits ``[T, C]``."""
-        logits = []
-        for tick in range(self._case.n_ticks):
-            if tick in self._case.meta["segment_starts"]:
-                self.learner.begin_segment(self.slot, Strand.LIVE)
-            logits.append(self._advance(tick, tick + 1))
-        return np.concatenate(logits)
-
-    def _advance(self, start: int, stop: int) -> Array:
-        x = self._case.arrays["x"][start:stop]
-        result = self.learner.advance(
-            np.array([self.slot]),
-            np.array([Strand.LIVE], np.int64),
-            np.array([True]),
-            EventBlock.from_dense([x], self._value_type),
-            self._case.arrays["target"][start:stop].astype(np.int64),
-        )
-        return result.logits.astype(np.float64)
-
-    def _take_state(self, tick: int) -> None:
-        views = self.learner.bank.state_views(self.slot, Strand.LIVE)
-        names = [
-            f"layer{layer}.{field}"
-            for layer in range(len(self._case.network.hidden))
-            for field in ("dendrite", "soma", "spikes")
-        ]
-        for name in [*names, "logits"]:
-            if not (self._case.is_lif and name.endswith(".dendrite")):
-                views[name].copy_(torch.from_numpy(self._case.arrays[name][tick]))
-
-    def _neurons(self, tick: int) -> Iterator[Measured]:
-        views = self.learner.bank.state_views(self.slot, Strand.LIVE)
-        for layer in range(len(self._case.network.hidden)):
-            for field in _TICK_FIELDS:
-                name = f"layer{layer}.{field}"
-                expected = self._case.arrays[name][tick]
-                actual = views[name].numpy().astype(np.float64)
-                if self._case.is_lif and field == "dendrite":
-                    # a pass-through here and nothing in the file: there is no dendrite to compare
-                    actual = np.zeros_like(actual)
-                yield Measured(field, name, tick, actual, expected)
-
-    def _after_the_last_tick(self) -> Iterator[Measured]:
-        case, bank = self._case, self.learner.bank
-        state = bank.state_views(self.slot, Strand.LIVE)
-        for layer, size in enumerate(case.network.hidden):
-            for compartment in ("dendrite", "soma"):
-                name = f"layer{layer}.eligibility.{compartment}"
-                # one pair serves all synapses of a line: the file's columns must all equal it
-                actual = state[name].numpy().astype(np.float64)[:, None].repeat(size, axis=1)
-                if case.is_lif and compartment == "dendrite":
-                    actual = np.zeros_like(actual)
-                yield Measured("eligibility", name, -1, actual, case.arrays[name])
-        weights, gradients = self.learner.weights(self.slot), bank.gradient_views(self.slot)
-        for name in case.weight_names:
-            after = weights[name].astype(np.float64)
-            yield Measured("after", f"{name}.after", -1, after, case.arrays[f"{name}.after"])
-            if case.rate > 0:
-                start = case.arrays[name].astype(self._value_type).astype(np.float64)
-                actual = (start - after) / case.rate
-            else:
-                actual = gradients[name].numpy().astype(np.float64)
-            label = f"{name}.gradient"
-            yield Measured("gradient", label, -1, actual, case.arrays[label])
-        for name in case.scalar_names:
-            label = f"{name}.gradient"
-            actual = gradients[name].numpy().astype(np.float64)
-            yield Measured("gradient", label, -1, actual, case.arrays[label])

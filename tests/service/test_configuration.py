@@ -73,8 +73,8 @@ def test_kinds_with_constant_decays_keep_them_constant(kind: str) -> None:
         ({"segmentation": {"by": "silence"}}, "segmentation by 'silence' came"),
         ({"segmentation": {"by": "window"}}, "segmentation by 'window' came"),
         ({"segmentation": {"by": "none"}}, "segmentation by 'none' came"),
-        # 100 ticks of 4000 us at most
-        ({"late_us": 400_001}, "late_us 400001 came; expected at most 100 ticks"),
+        # 99 ticks of 4000 us at most: an end completes one tick more, and 100 are allowed
+        ({"late_us": 396_001}, "late_us 396001 came; expected at most 99 ticks"),
         ({"network": network(gamma=1)}, "gamma"),
         ({"network": network(threshold="high")}, "threshold"),
         ({"network": network(threshold=True)}, "threshold"),
@@ -95,7 +95,33 @@ def test_what_is_not_served_is_refused_with_what_came(
 
 
 def test_the_longest_grace_that_a_message_may_settle_is_served() -> None:
-    assert resolve(late_us=400_000).request.late_us == 400_000
+    assert resolve(late_us=396_000).request.late_us == 396_000
+
+
+def test_a_grace_that_could_keep_too_many_counts_waiting_is_refused() -> None:
+    # 3 late ticks and the open one, 5 inputs each: 20 counts
+    fits = SessionSettings(waiting_inputs=20)
+    tight = SessionSettings(waiting_inputs=19)
+    request = open_request(late_us=12_000, tick_us=4000)
+
+    assert SessionConfiguration.resolve(request, fits).request.late_us == 12_000
+    with pytest.raises(OpenRefused, match=r"5 inputs came; expected .* at most 19"):
+        SessionConfiguration.resolve(request, tight)
+
+
+def test_updates_at_every_tick_are_plain_sgd_where_no_optimizer_is_asked_for() -> None:
+    assert resolve(learning={"update": "tick"}).learning.optimizer == "sgd"
+    assert resolve(learning={"update": "segment"}).learning.optimizer == "adam"
+
+
+def test_a_number_of_classes_is_the_same_as_their_default_names() -> None:
+    created = resolve(network={"hidden": [4], "classes": 3})
+
+    created.check_same(open_request(network={"hidden": [4], "classes": ["0", "1", "2"]}), seed=SEED)
+    with pytest.raises(ConfigMismatch, match="classes"):
+        created.check_same(
+            open_request(network={"hidden": [4], "classes": ["0", "1", "3"]}), seed=SEED
+        )
 
 
 def test_a_stored_model_is_unknown() -> None:

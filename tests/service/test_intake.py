@@ -298,6 +298,21 @@ def test_a_label_ahead_teaches_from_the_first_event_on() -> None:
     assert not any(isinstance(work, Lesson) for work in ended)
 
 
+def test_the_mode_stays_while_a_segment_learns_ahead() -> None:
+    intake = new_intake(mode="ahead")
+    for message in (begin(1, 0, 0), label(2, 0, 1)):
+        intake.take(message)
+
+    assert refused(intake.take(learning(3, mode="off", rate=0.5))) == ("bad_value", 3)
+    assert intake.mode == "ahead"
+
+    # the rate may change, and so may the mode once the segment has ended
+    assert intake.take(learning(4, rate=0.5)) == [ChangeRate(0.5)]
+    intake.take(end(5, 0, 100))
+    assert intake.take(learning(6, mode="off")) == []
+    assert intake.mode == "off"
+
+
 def test_a_label_ahead_after_an_event_is_too_late() -> None:
     intake = new_intake(mode="ahead")
     intake.take(begin(1, 0, 0))

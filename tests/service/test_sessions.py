@@ -150,6 +150,19 @@ async def test_credit_counts_from_the_applied_message_so_what_waits_does_not_low
     assert (session.ack().credit_ticks, session.has_room) == (10, True)
 
 
+async def test_a_reader_waits_while_too_many_inputs_are_queued() -> None:
+    stage = Stage(inbox_inputs=2)
+    session = stage.session
+    session.accept(begin(1, 0, 0), 0.0)
+
+    session.accept(events(2, (50, 1), (60, 2), (150, 3)), 0.0)
+    # both events of the first tick wait to be computed, the third one waits for its tick's end
+    assert (session.queued_inputs, session.has_room) == (2, False)
+
+    stage.compute()
+    assert (session.queued_inputs, session.has_room) == (0, True)
+
+
 async def test_lessons_take_no_room() -> None:
     stage = Stage(inbox_ticks=10)
     session = stage.session
@@ -361,7 +374,10 @@ async def test_a_failure_ends_the_connection_and_all_waiting() -> None:
 
     await asyncio.wait_for(asyncio.gather(*waiting), TIMEOUT_S)
     assert boundary.exception(TIMEOUT_S) is failure
-    assert session.at_boundary(lambda: 1).exception(TIMEOUT_S) is failure
+    later = session.at_boundary(lambda: 1).exception(TIMEOUT_S)
+    # an error of its own: one that is raised again and again would collect tracebacks
+    assert isinstance(later, InternalFailure)
+    assert (later.message, later is failure) == ("not finite", False)
     error = (await stage.told(outbox))[-1]
     assert error == ErrorMessage(code="internal", message="not finite", fatal=True)
     assert outbox.close_code is CloseCode.INTERNAL

@@ -3,6 +3,7 @@
 import json
 import struct
 from collections.abc import Callable
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -530,6 +531,12 @@ def closed() -> Conversation:
 
 def name_of(message: ClientMessage | EventFrame) -> str:
     return "events" if isinstance(message, EventFrame) else message.type
+
+
+def test_the_table_of_states_and_messages_has_every_kind_of_message() -> None:
+    kinds = {form.model_fields["type"].default for form in get_args(ClientMessage)} | {"events"}
+
+    assert {name_of(message) for message in [OPEN, *DUE]} == kinds
 
 
 @pytest.mark.parametrize("message", [OPEN, *DUE], ids=name_of)

@@ -120,3 +120,12 @@ def test_room_for_a_result_has_a_place_for_each_tick() -> None:
 
     assert result.logits.shape == result.mean_probabilities.shape == (7, 3)
     assert result.loss.shape == (7,)
+
+
+def test_a_tick_has_no_more_pairs_than_the_network_has_inputs() -> None:
+    ones = np.ones(3, np.float32)
+    block = EventBlock(np.array([0, 1]), np.array([0, 3]), np.array([0, 1, 0], np.int32), ones)
+    batch = Batch(np.array([0]), np.array([0]), np.array([True]), block, np.array([0]))
+
+    with pytest.raises(ValueError, match="at most 2 pairs, one a channel, got 3"):
+        batch.check_ranges(n_inputs=2, n_classes=2)

@@ -20,6 +20,7 @@ from tests.tclif_core.streams import (
 )
 
 CPU = TOLERANCES["cpu float32"]
+BROADCAST = LearningSpec(optimizer="sgd", feedback="broadcast")
 LIF = NeuronSpec(kind="lif", soma_decay_minimum=0.9)
 
 
@@ -61,7 +62,7 @@ def _assert_states_agree(learner: Learner, truth: Learner, slot: SlotIndex) -> i
     return n_spikes
 
 
-@pytest.mark.parametrize("learning", [SEGMENT_SGD, TICK_SGD])
+@pytest.mark.parametrize("learning", [SEGMENT_SGD, TICK_SGD, BROADCAST])
 @pytest.mark.parametrize("n_ticks", [1, 2, 200])
 @pytest.mark.parametrize(
     "network",

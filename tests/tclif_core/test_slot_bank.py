@@ -208,9 +208,12 @@ def test_bounds_hold_for_learnt_scalars_alone() -> None:
     assert bounds[1, :4].tolist() == pytest.approx([0.85, 0.85, math.inf, math.inf])
 
 
-def test_couplings_to_be_learnt_must_start_inside_their_bounds() -> None:
-    network = small_network(neuron=NeuronSpec(soma_to_dendrite=0.5))
+def test_bounds_of_couplings_hold_the_value_they_start_at() -> None:
+    neuron = NeuronSpec(soma_to_dendrite=0.5, dendrite_to_soma=0.25)
+    network = small_network(hidden=(3,), neuron=neuron)
 
-    SlotBank(network, LearningSpec())
-    with pytest.raises(ValueError, match=r"soma_to_dendrite must start in \[-1, 0\] to be learnt"):
-        SlotBank(network, LearningSpec(learn_couplings=True))
+    bounds = SlotBank(network, LearningSpec(learn_couplings=True)).scalar_bounds
+
+    # [-1, 0] widened to 0.5, and [0, 1]
+    assert bounds[:, 2].tolist() == [-1.0, 0.5]
+    assert bounds[:, 3].tolist() == [0.0, 1.0]
