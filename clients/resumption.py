@@ -25,6 +25,9 @@ _REASON_OF_CODE = {
     4429: "quota",
     4500: "internal",
 }
+# a server that drains or is overloaded, and had no goodbye to say how long that takes
+_BUSY_CODES = frozenset({1012, 1013})
+_BUSY_S = 1.0
 _ORDERLY = 1000
 LOST = 1006
 """Close code of a connection that ended without a close frame."""
@@ -49,7 +52,9 @@ class Farewell:
     @property
     def retry_after_s(self) -> float:
         """How long the server wants to be left alone."""
-        return 0.0 if self.goodbye is None else self.goodbye.retry_after_ms / 1000
+        if self.goodbye is not None:
+            return self.goodbye.retry_after_ms / 1000
+        return _BUSY_S if self.close_code in _BUSY_CODES else 0.0
 
     @property
     def failure(self) -> ClientError | None:

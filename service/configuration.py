@@ -1,18 +1,16 @@
 """What a session was created as, and whether a later ``open`` asks for the same."""
 
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import BaseModel
 
 from service.errors import ConfigMismatch, OpenRefused, UnknownModel
 from service.settings import SessionSettings
-from service.wire_protocol import LearningRequest, Open, SegmentedByClient, SensorRequest
+from service.wire_protocol import Open, SegmentedByClient, SensorRequest
 from tclif_core import LearningSpec, NetworkSpec
 
 DEFAULT_TICK_US = 4000
-
-OptimizerName = Literal["adam", "rmsprop", "sgd"]
 
 _PROFILE_FIELDS = {
     "decay_shape": "shape",
@@ -73,26 +71,26 @@ class SessionConfiguration:
             UnknownModel: It names a model; none is stored.
             OpenRefused: A value or an option that this server does not serve.
         """
-        if request.network is None:
+        network_request = request.network
+        if network_request is None:
             raise UnknownModel(f"model {request.model!r} came; this server stores no models")
         if not isinstance(request.segmentation, SegmentedByClient):
             raise OpenRefused(
                 f"segmentation by {request.segmentation.by!r} came; this server serves 'client'"
             )
+        request = _filled_in(request)
         tick_us = request.tick_us or DEFAULT_TICK_US
         _check_lateness(request, tick_us, settings)
         try:
             network = _network(request)
             learning = LearningSpec(
                 update=request.learning.update,
-                optimizer=_optimizer(request.learning),
+                optimizer=request.learning.optimizer,
                 feedback=request.learning.feedback,
             )
         except ValueError as error:
             raise OpenRefused(f"network: {error}") from error
-        class_names = request.network.class_names
-        request = request.model_copy(update={"tick_us": tick_us})
-        return cls(request, network, learning, tick_us, class_names)
+        return cls(request, network, learning, tick_us, network_request.class_names)
 
     @property
     def sensor(self) -> SensorRequest:
@@ -113,7 +111,7 @@ class SessionConfiguration:
             raise ConfigMismatch(f"seed: {request.seed} came; the session began from seed {seed}")
         if request.tick_us is None:
             request = request.model_copy(update={"tick_us": self.tick_us})
-        difference = _first_difference(_comparable(self.request), _comparable(request))
+        difference = _first_difference(_comparable(self.request), _comparable(_filled_in(request)))
         if difference is not None:
             field, was, came = difference
             raise ConfigMismatch(f"{field}: {came!r} came; the session was created with {was!r}")
@@ -168,10 +166,16 @@ def _check_lateness(request: Open, tick_us: int, settings: SessionSettings) -> N
         )
 
 
-def _optimizer(asked: LearningRequest) -> OptimizerName:
-    """Return the optimiser; per-tick updates are plain SGD where none was asked for."""
-    is_silent = "optimizer" not in asked.model_fields_set
-    return "sgd" if asked.update == "tick" and is_silent else asked.optimizer
+def _filled_in(request: Open) -> Open:
+    """Write down the defaults that depend on other fields.
+
+    A tick has the default length, and per-tick updates are plain SGD where no optimiser is named.
+    """
+    filled: dict[str, object] = {"tick_us": request.tick_us or DEFAULT_TICK_US}
+    learning = request.learning
+    if learning.update == "tick" and "optimizer" not in learning.model_fields_set:
+        filled["learning"] = learning.model_copy(update={"optimizer": "sgd"})
+    return request.model_copy(update=filled)
 
 
 def _comparable(request: Open) -> dict[str, object]:

@@ -82,4 +82,5 @@ def test_the_server_says_how_long_to_wait() -> None:
     goodbye = Goodbye(reason="draining", durable=0, retry_after_ms=1500)
 
     assert Farewell(1012, goodbye=goodbye).retry_after_s == 1.5
-    assert Farewell(1012).retry_after_s == 0.0
+    assert Farewell(1012).retry_after_s == Farewell(1013).retry_after_s == 1.0
+    assert Farewell().retry_after_s == 0.0

@@ -268,7 +268,7 @@ async def test_waits_grow_until_there_is_progress() -> None:
     later = closing(4408, next_sequence=2)
 
     async with (
-        ScriptedServer(closing(1013), closing(4500), session, later, session) as server,
+        ScriptedServer(closing(4429), closing(4500), session, later, session) as server,
         StreamingClient.open(server.url, REQUEST, options=options(sleep)) as client,
     ):
         await stream(client, 1)

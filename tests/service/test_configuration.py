@@ -114,6 +114,14 @@ def test_updates_at_every_tick_are_plain_sgd_where_no_optimizer_is_asked_for() -
     assert resolve(learning={"update": "segment"}).learning.optimizer == "adam"
 
 
+def test_a_default_that_is_spelled_out_later_is_the_same() -> None:
+    created = resolve(learning={"update": "tick"})
+
+    created.check_same(
+        open_request(learning={"update": "tick", "optimizer": "sgd"}, tick_us=4000), seed=SEED
+    )
+
+
 def test_a_number_of_classes_is_the_same_as_their_default_names() -> None:
     created = resolve(network={"hidden": [4], "classes": 3})
 
