@@ -231,7 +231,11 @@ class LearningSpec(_Dictionary):
     """Whether the couplings move too, inside [-1, 0] and [0, 1] widened to where they start."""
 
     first_moment_decay: float = 0.9
-    """Adam: share of the running mean of gradients that stays at each update."""
+    """Adam: share of the running mean of gradients that stays at each update.
+
+    0 means no momentum and saves a number for each weight: where each update comes from one
+    segment, momentum goes on pushing toward labels that have passed.
+    """
 
     second_moment_decay: float = 0.999
     """Adam: the same of the running mean of squares."""
@@ -241,6 +245,16 @@ class LearningSpec(_Dictionary):
 
     epsilon: float = 1e-8
     """Adam, RMSprop: added to the root of the mean square."""
+
+    @property
+    def keeps_first_moment(self) -> bool:
+        """Whether the optimiser remembers a running mean of gradients."""
+        return self.optimizer == "adam" and self.first_moment_decay > 0.0
+
+    @property
+    def keeps_second_moment(self) -> bool:
+        """Whether the optimiser remembers a running mean of squared gradients."""
+        return self.optimizer != "sgd"
 
     def __post_init__(self) -> None:
         _check_choice("update", self.update, get_args(Update))

@@ -5,7 +5,8 @@
     Adam     m = b1 m + (1 - b1) g;   v = b2 v + (1 - b2) g^2;                      (3)
              w -= rate (m / (1 - b1^n)) / (sqrt(v / (1 - b2^n)) + eps)
 
-n counts the steps from 1. Sources: Hinton 2012 (RMSprop), Kingma and Ba 2015 (Adam).
+n counts the steps from 1. With b1 = 0 Adam's m is the gradient and is not kept. Sources: Hinton
+2012 (RMSprop), Kingma and Ba 2015 (Adam).
 """
 
 import torch
@@ -38,8 +39,8 @@ def step(
         learning: Which optimiser, and its constants.
         parameters: ``[n]``, written in place.
         gradient: ``[n]``, left untouched.
-        first_moment: Adam's ``[n]``, written in place; not read by the others.
-        second_moment: Adam's and RMSprop's ``[n]``, written in place; not read by SGD.
+        first_moment: ``[n]`` where the optimiser keeps one, written in place.
+        second_moment: ``[n]`` where the optimiser keeps one, written in place.
         rate: Learning rate.
         n_updates: This step's number, from 1.
     """
@@ -52,8 +53,11 @@ def step(
         parameters.sub_(rate * gradient / (second_moment.sqrt() + learning.epsilon))
         return
     keep_first, keep_second = learning.first_moment_decay, learning.second_moment_decay
-    first_moment.mul_(keep_first).add_((1.0 - keep_first) * gradient)
+    if learning.keeps_first_moment:
+        first_moment.mul_(keep_first).add_((1.0 - keep_first) * gradient)
+        mean = first_moment / (1.0 - keep_first**n_updates)
+    else:
+        mean = gradient
     second_moment.mul_(keep_second).add_((1.0 - keep_second) * gradient**2)
-    mean = first_moment / (1.0 - keep_first**n_updates)
     mean_square = second_moment / (1.0 - keep_second**n_updates)
     parameters.sub_(rate * mean / (mean_square.sqrt() + learning.epsilon))

@@ -42,12 +42,11 @@ def row_shapes(
     """
     parameters = parameter_layout(network)
     accumulated = parameters.width - accumulated_from(parameters, learning)
-    has_first, has_second = learning.optimizer == "adam", learning.optimizer != "sgd"
     return {
         "parameters": ((parameters.width,), dtype),
         "gradients": ((accumulated,), dtype),
-        "first_moment": ((accumulated * has_first,), dtype),
-        "second_moment": ((accumulated * has_second,), dtype),
+        "first_moment": ((accumulated * learning.keeps_first_moment,), dtype),
+        "second_moment": ((accumulated * learning.keeps_second_moment,), dtype),
         "feedback": ((feedback_layout(network, learning).width,), dtype),
         "state": ((len(Strand), state_layout(network, learning).width), dtype),
         "sums": ((len(Strand), network.classes + 1), torch.float64),

@@ -43,14 +43,25 @@ def step_rmsprop(
     rate: np.float32,
     keep: np.float32,
     epsilon: np.float32,
+    square_scale: np.float32,
 ) -> None:
-    """Take a step of RMSprop and clear the gradient."""
+    """Take a step of RMSprop, or of Adam without momentum, and clear the gradient.
+
+    Args:
+        parameters: Written in place, like the next two.
+        gradient: Cleared.
+        second_moment: Running mean of squares.
+        rate: Learning rate.
+        keep: c, or Adam's b2.
+        epsilon: eps.
+        square_scale: 1, or Adam's ``1 / (1 - b2^n)``.
+    """
     take = _ONE - keep
     for i in range(len(gradient)):
         g = gradient[i]
         square = keep * second_moment[i] + take * (g * g)
         square = square if square >= _TINY_SQUARE else _ZERO
-        parameters[i] -= rate * g / (np.sqrt(square) + epsilon)
+        parameters[i] -= rate * g / (np.sqrt(square * square_scale) + epsilon)
         second_moment[i] = square
         gradient[i] = _ZERO
 

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from tclif_core.batch import AdvanceResult, Batch, EventBlock
+from tclif_core.hyperparameters import LearningSpec, NetworkSpec
 from tclif_core.kernels import compiled_updates as updates
 from tclif_core.kernels.compiled_ticks import advance_rows
 from tclif_core.kernels.cpu_plan import make_plan, make_rows, make_workspace
@@ -20,6 +21,11 @@ from tclif_core.slot_bank import N_PENDING, N_UPDATES, SlotBank
 
 _Number = TypeVar("_Number", bound=np.generic)
 _LARGEST_GRADIENT = np.float32(LARGEST_GRADIENT)
+_OPTIMIZERS = (
+    LearningSpec(optimizer="sgd"),
+    LearningSpec(optimizer="rmsprop"),
+    LearningSpec(optimizer="adam"),
+)
 _LARGEST_WEIGHT = np.finfo(np.float32).max
 
 
@@ -82,48 +88,48 @@ class CpuKernel:
         return finite
 
     def warm_up(self) -> None:
-        """Compile, or load from the compiler's cache, by running on a bank of its own."""
-        bank = SlotBank(self._bank.network, self._bank.learning)
-        slot = bank.open(seed=0, rate=0.0)
-        kernel = CpuKernel(bank)
-        block = EventBlock.from_dense([np.ones((2, bank.network.inputs), np.float32)])
-        for learns in (True, False):
-            learn = np.array([learns])
-            zeros = np.zeros(2, np.int64)
-            kernel.advance(Batch(np.array([slot]), zeros[:1], learn, block, zeros))
-        kernel.apply_update(slot)
+        """Compile, or load from disk, what any bank needs, by running it on banks of its own."""
+        # compiled code knows types, not sizes: the smallest network warms up for all
+        smallest = NetworkSpec(inputs=1, hidden=(1,), classes=2)
+        for learning in _OPTIMIZERS:
+            bank = SlotBank(smallest, learning)
+            slot, kernel = bank.open(seed=0, rate=0.0), CpuKernel(bank)
+            zero = np.zeros(1, np.int64)
+            block = EventBlock.from_dense([np.ones((1, 1))])
+            kernel.advance(Batch(np.array([slot]), zero, np.array([True]), block, zero))
+            kernel.apply_update(slot)
 
     def _step(
         self, slot: int, parameters: NDArray[np.float32], gradient: NDArray[np.float32]
     ) -> None:
         bank, learning = self._bank, self._bank.learning
-        rate = np.float32(float(bank.rates[slot]))
-        second = bank.second_moment[slot].numpy()
+        rate, epsilon = np.float32(float(bank.rates[slot])), np.float32(learning.epsilon)
+        first, second = bank.first_moment[slot].numpy(), bank.second_moment[slot].numpy()
         if learning.optimizer == "sgd":
             updates.step_sgd(parameters, gradient, rate)
-        elif learning.optimizer == "rmsprop":
-            updates.step_rmsprop(
-                parameters,
-                gradient,
-                second,
-                rate,
-                np.float32(learning.square_decay),
-                np.float32(learning.epsilon),
-            )
-        else:
-            n_updates = int(bank.updates[slot, N_UPDATES])
-            updates.step_adam(
-                parameters,
-                gradient,
-                bank.first_moment[slot].numpy(),
-                second,
-                rate,
-                np.float32(learning.first_moment_decay),
-                np.float32(learning.second_moment_decay),
-                np.float32(learning.epsilon),
-                np.float32(1.0 / (1.0 - learning.first_moment_decay**n_updates)),
-                np.float32(1.0 / (1.0 - learning.second_moment_decay**n_updates)),
-            )
+            return
+        if learning.optimizer == "rmsprop":
+            keep, one = np.float32(learning.square_decay), np.float32(1.0)
+            updates.step_rmsprop(parameters, gradient, second, rate, keep, epsilon, one)
+            return
+        n_updates = int(bank.updates[slot, N_UPDATES])
+        keep = np.float32(learning.second_moment_decay)
+        square_scale = np.float32(1.0 / (1.0 - learning.second_moment_decay**n_updates))
+        if not learning.keeps_first_moment:
+            updates.step_rmsprop(parameters, gradient, second, rate, keep, epsilon, square_scale)
+            return
+        updates.step_adam(
+            parameters,
+            gradient,
+            first,
+            second,
+            rate,
+            np.float32(learning.first_moment_decay),
+            keep,
+            epsilon,
+            np.float32(1.0 / (1.0 - learning.first_moment_decay**n_updates)),
+            square_scale,
+        )
 
 
 def _plain(array: NDArray[Any], dtype: type[_Number]) -> NDArray[_Number]:

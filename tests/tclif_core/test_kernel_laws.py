@@ -28,7 +28,7 @@ from tests.tclif_core.streams import (
 NETWORK = small_network()
 ADAM = LearningSpec()
 BROADCAST = LearningSpec(optimizer="rmsprop", feedback="broadcast")
-RULES = [SEGMENT_SGD, TICK_SGD, ADAM, BROADCAST]
+RULES = [SEGMENT_SGD, TICK_SGD, ADAM, BROADCAST, LearningSpec(first_moment_decay=0.0)]
 # more than two blocks of the CPU backend, and no multiple of one
 N_TICKS = 41
 

@@ -57,15 +57,27 @@ def test_first_steps_of_rmsprop_by_hand() -> None:
     )
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "rmsprop", "adam"])
-def test_fifty_steps_equal_those_of_torch(optimizer: str) -> None:
-    learning = LearningSpec.from_dict({"optimizer": optimizer})
+def test_adam_without_momentum_keeps_no_first_moment() -> None:
+    learning = LearningSpec(first_moment_decay=0.0, second_moment_decay=0.75, epsilon=1e-30)
+
+    path = _step(learning, [1.0, -2.0], 0.1)
+
+    # v = 0.75*0.25 + 0.25*4 = 1.1875, over 1 - 0.5625: 2.7142857; the step is 0.1*2 / its root
+    assert not learning.keeps_first_moment
+    assert path[1] - path[0] == pytest.approx(0.2 / math.sqrt(1.1875 / 0.4375))
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "momentum"), [("sgd", 0.0), ("rmsprop", 0.0), ("adam", 0.9), ("adam", 0.0)]
+)
+def test_fifty_steps_equal_those_of_torch(optimizer: str, momentum: float) -> None:
+    learning = LearningSpec.from_dict({"optimizer": optimizer, "first_moment_decay": momentum})
     ours = torch.randn(40, dtype=torch.float64)
     theirs = ours.clone().requires_grad_()
     torchs: torch.optim.Optimizer = {
         "sgd": torch.optim.SGD([theirs], lr=1e-2),
         "rmsprop": torch.optim.RMSprop([theirs], lr=1e-2, alpha=learning.square_decay, eps=1e-8),
-        "adam": torch.optim.Adam([theirs], lr=1e-2, betas=(0.9, 0.999), eps=1e-8),
+        "adam": torch.optim.Adam([theirs], lr=1e-2, betas=(momentum, 0.999), eps=1e-8),
     }[optimizer]
     first, second = torch.zeros_like(ours), torch.zeros_like(ours)
     for n in range(1, 51):

@@ -9,6 +9,7 @@ from tclif_core.slot_bank import SlotBank, row_shapes, slot_bytes
 from tests.tclif_core.streams import SEGMENT_SGD, TICK_SGD, small_network
 
 ADAM = LearningSpec(feedback="broadcast")
+WITHOUT_MOMENTUM = LearningSpec(first_moment_decay=0.0)
 
 
 def _tensors(bank: SlotBank) -> dict[str, torch.Tensor]:
@@ -16,7 +17,7 @@ def _tensors(bank: SlotBank) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize(
-    "learning", [ADAM, SEGMENT_SGD, TICK_SGD, LearningSpec(optimizer="rmsprop")]
+    "learning", [ADAM, WITHOUT_MOMENTUM, SEGMENT_SGD, TICK_SGD, LearningSpec(optimizer="rmsprop")]
 )
 def test_a_slot_takes_exactly_the_bytes_that_are_promised(learning: LearningSpec) -> None:
     network = small_network()
@@ -43,6 +44,14 @@ def test_per_tick_updates_need_no_gradient_for_each_weight() -> None:
     # two layers of four numbers, and less than a cache line of padding
     assert 8 <= shapes["gradients"][0][0] < 8 + 16
     assert shapes["first_moment"][0] == shapes["second_moment"][0] == (0,)
+
+
+def test_adam_without_momentum_takes_a_number_less_for_each_weight() -> None:
+    with_momentum = row_shapes(small_network(), LearningSpec())
+    without = row_shapes(small_network(), WITHOUT_MOMENTUM)
+
+    assert with_momentum["first_moment"] == with_momentum["second_moment"]
+    assert without["first_moment"][0] == (0,)
 
 
 def test_an_opened_slot_has_the_seeds_weights_and_nothing_else() -> None:

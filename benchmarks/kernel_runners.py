@@ -1,0 +1,136 @@
+"""What `kernels` times: a session advanced by the learner, and the same by the eager network."""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.eager_network import EagerNetwork
+from tclif_core import EventBlock, Learner, LearningSpec, NetworkSpec, SlotIndex, Strand
+
+TICKS_A_SEGMENT = 100
+# so small that a run does not change the activity that it is measured at
+RATE = 1e-6
+RULES = {
+    "segment": LearningSpec(),
+    "tick": LearningSpec(update="tick", optimizer="sgd"),
+    "off": LearningSpec(),
+}
+# gains that make both hidden layers fire within the bounds at that many active channels
+GAINS = {45: (5.0, 6.0), 86: (3.5, 6.0)}
+
+
+Dense = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One line of the table.
+
+    Attributes:
+        kernel: Which backend, or ``eager``.
+        learning: Key of `RULES`.
+        active: Channels with an event, each tick.
+        ticks_a_call: How many ticks each call advances.
+    """
+
+    kernel: str
+    learning: str
+    active: int
+    ticks_a_call: int
+
+
+class LearnerRunner:
+    """Advances one session of a case by the learner, some segments a round."""
+
+    def __init__(self, case: Case) -> None:
+        self._case = case
+        self._learner = Learner(_network(case), RULES[case.learning], kernel=case.kernel)
+        begin = time.perf_counter()
+        self._learner.warm_up()
+        self.warm_up_s = time.perf_counter() - begin
+        self._slot = self._learner.open(seed=1, rate=RATE)
+        # as many segments as take some milliseconds: a round must be short, so that noise meets all
+        self._segments = 20 if case.kernel == "cpu" else 2
+        self._calls = [EventBlock.from_dense([x]) for x in _calls(case, self._segments)]
+
+    def round(self) -> float:
+        """Advance all segments; return the microseconds that a tick took."""
+        learner, slot = self._learner, self._slot
+        slots, strands = np.array([slot]), np.array([Strand.LIVE], np.int64)
+        learns = np.array([self._case.learning != "off"])
+        targets = np.full(self._case.ticks_a_call, 3)
+        calls_a_segment = TICKS_A_SEGMENT // self._case.ticks_a_call
+        begin = time.perf_counter()
+        for n, block in enumerate(self._calls):
+            if n % calls_a_segment == 0:
+                learner.begin_segment(slot, Strand.LIVE)
+            learner.advance(slots, strands, learns, block, targets)
+            if learns[0] and n % calls_a_segment == calls_a_segment - 1:
+                _apply_update(learner, slot)
+        return (time.perf_counter() - begin) / (self._segments * TICKS_A_SEGMENT) * 1e6
+
+    def activity(self) -> list[float]:
+        """Return the spikes of each hidden layer, by neuron and tick."""
+        counts, ticks = self._learner.spike_counts(self._slot)
+        return [float(n) / ticks / size for n, size in zip(counts, (128, 128), strict=True)]
+
+
+class EagerRunner:
+    """Advances the eager network from the same weights on the same input."""
+
+    warm_up_s = 0.0
+
+    def __init__(self, case: Case) -> None:
+        self._case, self._segments = case, 10
+        learner = Learner(_network(case), RULES[case.learning], kernel="reference")
+        weights = learner.weights(learner.open(seed=1, rate=RATE))
+        self._eager = EagerNetwork(learner.network, weights, rate=RATE)
+        self._calls = [torch.from_numpy(x).float() for x in _calls(case, self._segments)]
+
+    def round(self) -> float:
+        """Advance all segments; return the microseconds that a tick took."""
+        eager, learning = self._eager, self._case.learning
+        calls_a_segment = TICKS_A_SEGMENT // self._case.ticks_a_call
+        begin = time.perf_counter()
+        for n, x in enumerate(self._calls):
+            if n % calls_a_segment == 0:
+                eager.begin_segment()
+            eager.advance(x, 3, learning)
+            if learning == "segment" and n % calls_a_segment == calls_a_segment - 1:
+                eager.apply_update()
+        return (time.perf_counter() - begin) / (self._segments * TICKS_A_SEGMENT) * 1e6
+
+    def activity(self) -> list[float]:
+        """Return the spikes of each hidden layer, by neuron and tick, over one more segment."""
+        self._eager.begin_segment()
+        totals = np.zeros(2)
+        for x in torch.cat(self._calls)[:TICKS_A_SEGMENT]:
+            self._eager.advance(x[None], 3, "off")
+            totals += [float(spikes.mean()) for spikes in self._eager.spikes()]
+        return [float(total) / TICKS_A_SEGMENT for total in totals]
+
+
+def _network(case: Case) -> NetworkSpec:
+    input_gain, hidden_gain = GAINS[case.active]
+    return NetworkSpec(
+        inputs=700, hidden=(128, 128), classes=20, input_gain=input_gain, hidden_gain=hidden_gain
+    )
+
+
+def _apply_update(learner: Learner, slot: SlotIndex) -> None:
+    if not learner.apply_update(slot):
+        raise RuntimeError("the gradient is not finite: the speed would mean nothing")
+
+
+def _calls(case: Case, n_segments: int) -> list[Dense]:
+    generator = np.random.default_rng(7)
+    calls = []
+    for _ in range(n_segments * TICKS_A_SEGMENT // case.ticks_a_call):
+        x = np.zeros((case.ticks_a_call, 700))
+        for tick in x:
+            tick[generator.choice(700, case.active, replace=False)] = 1.0
+        calls.append(x)
+    return calls

@@ -1,0 +1,169 @@
+"""How fast one session advances: the compiled CPU kernel beside two networks in plain torch.
+
+    python -m benchmarks.kernels [--rounds 7]
+
+One core, one session of SHD's size (700-128-128-20, both hidden layers recurrent), random spikes on
+45 or 86 of the 700 channels each tick. Learned ticks hold inference, eligibility and e-prop;
+``segment`` adds an Adam step every 100 ticks, ``tick`` moves the weights at each tick.
+``reference`` is the kernel that tests compare with, written to be read; ``eager`` is
+`eager_network`, written to be fast.
+
+Competitors and cases take turns within each round; printed are medians over the rounds with least
+and most. Writes ``benchmarks/results/kernels.json``, appends to ``benchmarks/RESULTS.md``.
+"""
+
+import argparse
+import json
+import platform
+import sys
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+
+import torch
+
+from benchmarks.kernel_runners import GAINS, RULES, Case, EagerRunner, LearnerRunner
+from benchmarks.surroundings import commit, machine
+
+FOLDER = Path(__file__).parent
+RESULTS, LOG = FOLDER / "results" / "kernels.json", FOLDER / "RESULTS.md"
+
+LOWEST_ACTIVITY, HIGHEST_ACTIVITY = 0.05, 0.20
+# the least that a tick takes, in µs
+FLOORS = {"segment": 12.0, "tick": 12.0, "off": 1.0}
+FLOOR_SOURCE = (
+    "a learned tick reads and writes 567 KB of weights or gradient once, 2 x 567 KB at the 95 GB/s"
+    " that one core moves within its L2 cache: 12 us; inference, sparse gathers of weights: about"
+    " 1 us; blocks of ticks can go below the dense floor"
+)
+DIFFERENCES = (
+    "eager takes dense input made beforehand and leaves out the decay minima, the checks of input"
+    " and gradient, the losses and the counters; the kernels do all of these"
+)
+# kernel and ticks a call; the reference's many small operations hide what a call costs
+COMPETITORS = [
+    ("reference", 100),
+    *((kernel, ticks) for kernel in ("eager", "cpu") for ticks in (100, 5, 1)),
+]
+
+
+@dataclass
+class Line:
+    """What was measured of a case.
+
+    Attributes:
+        case: The case.
+        microseconds: A tick, in each round.
+        activity: Spikes of each hidden layer by neuron and tick.
+    """
+
+    case: Case
+    microseconds: list[float]
+    activity: list[float]
+
+    @property
+    def ticks_a_second(self) -> float:
+        """Of the median round."""
+        return 1e6 / median(self.microseconds)
+
+
+def _checked(case: Case, rates: list[float]) -> list[float]:
+    if not all(LOWEST_ACTIVITY <= rate <= HIGHEST_ACTIVITY for rate in rates):
+        raise RuntimeError(
+            f"{case}: activity {rates} is not within [{LOWEST_ACTIVITY}, {HIGHEST_ACTIVITY}]:"
+            " the speed would mean nothing"
+        )
+    return rates
+
+
+def measure(n_rounds: int) -> tuple[list[Line], float]:
+    """Run all cases in turns; return their lines and the longest warm-up in seconds."""
+    cases = [
+        Case(kernel, learning, active, ticks)
+        for active in GAINS
+        for learning in RULES
+        for kernel, ticks in COMPETITORS
+    ]
+    runners = [
+        EagerRunner(case) if case.kernel == "eager" else LearnerRunner(case) for case in cases
+    ]
+    for runner in runners:
+        runner.round()
+    times: list[list[float]] = [[] for _ in cases]
+    for _ in range(n_rounds):
+        for runner, rounds in zip(runners, times, strict=True):
+            rounds.append(runner.round())
+    lines = [
+        Line(case, rounds, _checked(case, runner.activity()))
+        for case, rounds, runner in zip(cases, times, runners, strict=True)
+    ]
+    return lines, max(runner.warm_up_s for runner in runners)
+
+
+def ratios(lines: list[Line]) -> list[dict[str, float]]:
+    """Return how each line compares: times the reference, times eager, fraction of the floor.
+
+    The eager line beside it advances as many ticks a call.
+    """
+    speeds = {line.case: line.ticks_a_second for line in lines}
+    return [
+        {
+            "times_reference": speed / speeds[replace(case, kernel="reference", ticks_a_call=100)],
+            "times_eager": speed / speeds[replace(case, kernel="eager")],
+            "fraction_of_floor": FLOORS[case.learning] * speed / 1e6,
+        }
+        for case, speed in speeds.items()
+    ]
+
+
+def table(lines: list[Line]) -> list[str]:
+    """Return the lines of a Markdown table."""
+    columns = ["learning", "active channels", "kernel", "ticks a call"]
+    columns += ["µs a tick: median (least to most)", "ticks/s", "times reference", "times eager"]
+    columns += ["fraction of the floor", "hidden activity"]
+    rows = [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
+    for line, ratio in zip(lines, ratios(lines), strict=True):
+        case, times = line.case, line.microseconds
+        activity = ", ".join(f"{rate:.2f}" for rate in line.activity)
+        rows.append(
+            f"| {case.learning} | {case.active} | {case.kernel} | {case.ticks_a_call}"
+            f" | {median(times):.1f} ({min(times):.1f} to {max(times):.1f})"
+            f" | {line.ticks_a_second:,.0f} | {ratio['times_reference']:.1f}"
+            f" | {ratio['times_eager']:.1f} | {ratio['fraction_of_floor']:.2f} | {activity} |"
+        )
+    return rows
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(description="Speed of the kernels.")
+    parser.add_argument("--rounds", type=int, default=7)
+    chosen = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    lines, warm_up_s = measure(chosen.rounds)
+    facts = {
+        "machine": machine(),
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "commit": commit(),
+        "command": f"python -m benchmarks.kernels --rounds {chosen.rounds}",
+        "versions": f"Python {platform.python_version()}, torch {torch.__version__}",
+        "warm_up_s": round(warm_up_s, 1),
+        "floor": FLOOR_SOURCE,
+        "what differs": DIFFERENCES,
+    }
+    rows = table(lines)
+    print("\n".join(rows))
+    print(facts)
+    RESULTS.parent.mkdir(parents=True, exist_ok=True)
+    entries = [asdict(line) | r for line, r in zip(lines, ratios(lines), strict=True)]
+    measured = facts | {"lines": entries}
+    RESULTS.write_text(json.dumps(measured, indent=1) + "\n")
+    described = "\n".join(f"- {name}: {value}" for name, value in facts.items())
+    with LOG.open("a") as log:
+        log.write(f"\n## Kernels, one session\n\n{described}\n\n" + "\n".join(rows) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
