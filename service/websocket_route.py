@@ -124,7 +124,7 @@ class Connection:
             return
         except ServiceError as error:
             self._end(error)
-        except Exception:  # noqa: BLE001
+        except Exception:  # noqa: BLE001 - one of the two doors
             # the connection's door: a defect ends this connection, not its neighbours
             name = None if self._session is None else self._session.name
             _log.exception("connection failed", extra={"session": name})
