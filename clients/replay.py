@@ -13,6 +13,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Protocol
 
 from pydantic import ValidationError
@@ -68,6 +69,7 @@ def main(command_line: Sequence[str] | None = None) -> int:
         source = open_source(arguments.source)
         test = None if arguments.test is None else open_source(arguments.test)
         _check_same_kind(source, test)
+        _check_writable(arguments.json)
         has_picture = not arguments.plain and sys.stdout.isatty()
         view = _live_view() if has_picture else PlainView()
         request = arguments.request(source, with_picture=has_picture)
@@ -174,14 +176,21 @@ def _live_view() -> View:
     return view
 
 
+def _check_writable(path: Path | None) -> None:
+    """Find out now, not after the run, that its result has no place to go."""
+    if path is not None and not path.parent.is_dir():
+        raise FileNotFoundError(f"--json {path}: there is no folder {path.parent}")
+
+
 def _check_same_kind(source: Source, test: Source | None) -> None:
     if test is None:
         return
     kinds = [(other.classes, other.sensor.channels) for other in (source, test)]
     if kinds[0] != kinds[1]:
         raise ValueError(
-            f"{test.name} has {len(test.classes)} classes and {test.sensor.channels} channels, "
-            f"{source.name} others: {len(source.classes)} and {source.sensor.channels}"
+            f"{test.name} has {test.sensor.channels} channels and {len(test.classes)} classes "
+            f"({test.classes[0]}, …), {source.name} has {source.sensor.channels} and "
+            f"{len(source.classes)} ({source.classes[0]}, …): the same ones were expected"
         )
 
 

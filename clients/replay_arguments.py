@@ -1,6 +1,7 @@
 """The command line of ``tclif-replay``, and what it means for the session and the order."""
 
 import argparse
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -125,17 +126,19 @@ def parse(command_line: Sequence[str] | None) -> Arguments:
 def _speed(text: str) -> float | None:
     if text == "max":
         return None
-    speed = float(text)
-    if not 0 < speed < float("inf"):
-        raise ValueError
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = math.nan
+    if not 0 < speed < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} came, 'max' or a number above 0 was expected")
     return speed
 
 
 def _count(text: str) -> int:
-    count = int(text)
-    if count < 1:
-        raise ValueError
-    return count
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} came, a whole number above 0 was expected")
+    return int(text)
 
 
 def _sizes(text: str) -> tuple[int, ...]:

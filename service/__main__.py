@@ -62,7 +62,10 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         settings = _settings(options.host, options.port)
-    except (ValidationError, ValueError) as error:
+    except ValidationError as error:
+        sys.stderr.writelines(f"tclif-serve: {line}\n" for line in _sentences(error))
+        return 2
+    except ValueError as error:
         sys.stderr.write(f"tclif-serve: {error}\n")
         return 2
     logging.basicConfig(
@@ -73,6 +76,14 @@ def main(arguments: list[str] | None = None) -> int:
         handler.addFilter(_name_session)
     build_server(settings, log_level=options.log_level).run()
     return 0
+
+
+def _sentences(error: ValidationError) -> list[str]:
+    """Say of each bad setting what came and what was expected."""
+    return [
+        f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}, {fault['input']!r} came"
+        for fault in error.errors()
+    ]
 
 
 def _name_session(record: logging.LogRecord) -> bool:

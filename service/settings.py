@@ -5,7 +5,7 @@ are refused at the start.
 """
 
 import os
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -115,7 +115,7 @@ class EngineSettings(BaseModel):
 
     model_config = _STRICT
 
-    kernel: str = "cpu"
+    kernel: Literal["cpu", "reference"] = "cpu"
     """Which kernel new sessions get: ``cpu`` or ``reference``."""
 
     batch_rows: Annotated[int, Field(ge=1)] = 64

@@ -111,6 +111,17 @@ async def test_a_damaged_recording_ends_with_one_sentence(
     )
 
 
+async def test_a_result_without_a_place_is_refused_before_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = write_spike_file(tmp_path / "train.h5", 1)
+
+    code = main([source, "--json", str(tmp_path / "nowhere" / "x.json")])
+
+    assert code == 1
+    assert "there is no folder" in capsys.readouterr().err
+
+
 async def test_a_second_interrupt_ends_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,7 +153,7 @@ def test_no_server_is_said_in_one_sentence(
     ("more", "sentence"),
     [
         (["--test", "nowhere.h5"], "nowhere.h5"),
-        (["--test", "TEST"], "test.h5 has 2 classes and 700 channels, train.h5 others: 3 and 700"),
+        (["--test", "TEST"], "test.h5 has 700 channels and 2 classes"),
         (["--session", "a/b"], "session: String should match pattern"),
         (["--tick-us", "5"], "tick_us: Input should be greater than or equal to 100"),
     ],
