@@ -28,6 +28,7 @@ from clients.inbox import Inbox, StreamMessage
 from clients.resumption import LOST, Farewell
 from clients.send_buffer import Payload, SendBuffer
 from service.wire_protocol import (
+    MAX_SERVER_BYTES,
     SUBPROTOCOL,
     Ack,
     Close,
@@ -42,7 +43,6 @@ from service.wire_protocol import (
     encode,
 )
 
-_MAX_SERVER_BYTES = 1 << 24
 _LAGS_KEPT = 1 << 16
 _NOT_ALLOWED = (401, 403)
 
@@ -177,7 +177,7 @@ class SessionLink:
                 self._url,
                 subprotocols=[Subprotocol(SUBPROTOCOL)],
                 compression=None,
-                max_size=_MAX_SERVER_BYTES,
+                max_size=MAX_SERVER_BYTES,
                 open_timeout=options.open_timeout_s,
                 close_timeout=options.close_timeout_s,
                 proxy=None,

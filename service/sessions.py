@@ -6,7 +6,6 @@ fills and the other empties, and `Session.deliver`, which the engine calls on th
 """
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -37,8 +36,6 @@ T = TypeVar("T")
 
 RETOLD_MESSAGES = 64
 """Finals and lessons that are told again after a lost connection."""
-
-_log = logging.getLogger(__name__)
 
 
 class Engine(Protocol):

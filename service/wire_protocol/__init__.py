@@ -25,7 +25,12 @@ from service.wire_protocol.event_frame import (
     events_within,
 )
 from service.wire_protocol.fields import MAX_MESSAGE_BYTES, NUMBER_LIMIT
-from service.wire_protocol.json_text import decode_client_text, decode_server_text, encode
+from service.wire_protocol.json_text import (
+    MAX_SERVER_BYTES,
+    decode_client_text,
+    decode_server_text,
+    encode,
+)
 from service.wire_protocol.server_messages import (
     Ack,
     ErrorMessage,
@@ -58,6 +63,7 @@ SUBPROTOCOL = "tclif.v1"
 __all__ = [
     "HEADER_BYTES",
     "MAX_MESSAGE_BYTES",
+    "MAX_SERVER_BYTES",
     "NUMBER_LIMIT",
     "SUBPROTOCOL",
     "Ack",
