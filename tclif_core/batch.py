@@ -11,6 +11,11 @@ from typing import NewType
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from tclif_core.hyperparameters import Loss
+
+Targets = NDArray[np.int64] | NDArray[np.floating]
+"""Classes ``[B]`` with -1, or numbers ``[B, C]`` with NaN, where a tick has no target."""
+
 SlotIndex = NewType("SlotIndex", int)
 """Place of a session in the bank, not to be mixed up with its row in one batch."""
 
@@ -105,7 +110,8 @@ class Batch:
         strands: `Strand` of each row, int64 ``[S]``.
         learn: Whether a row moves eligibility and learns where a target is known, bool ``[S]``.
         block: The input.
-        targets: Class of each tick, -1 where none is known, int64 ``[B]``.
+        targets: Class of each tick, -1 where none is known, int64 ``[B]``; or what the logits of
+            each tick should be, NaN where that is not known, floats ``[B, C]``.
 
     Raises:
         ValueError: A type or length is another, a slot is listed twice, or a strand is unknown.
@@ -115,26 +121,34 @@ class Batch:
     strands: NDArray[np.int64] | NDArray[np.uint8]
     learn: NDArray[np.bool_]
     block: EventBlock
-    targets: NDArray[np.int64]
+    targets: Targets
 
     def __post_init__(self) -> None:
         n_rows = self.block.n_rows
         check_vector("slots", self.slots, np.int64, n_rows)
         check_vector("strands", self.strands, np.int64, n_rows)
         check_vector("learn", self.learn, np.bool_, n_rows)
-        check_vector("targets", self.targets, np.int64, self.block.n_ticks)
+        n_ticks = self.block.n_ticks
+        if self.targets.ndim == 1:
+            check_vector("targets", self.targets, np.int64, n_ticks)
+        elif self.targets.dtype.kind != "f" or len(self.targets) != n_ticks:
+            raise ValueError(
+                f"targets must be {n_ticks} classes or {n_ticks} rows of floats,"
+                f" got {_described(self.targets)}"
+            )
         if len(set(self.slots.tolist())) != n_rows:
             raise ValueError(f"slots must be distinct, got {self.slots.tolist()}")
         if not set(self.strands.tolist()) <= set(Strand):
             raise ValueError(f"strands must be 0 or 1, got {self.strands.tolist()}")
 
-    def check_ranges(self, n_inputs: int, n_classes: int) -> None:
-        """Compare what a batch addresses with the sizes of a network.
+    def check_ranges(self, n_inputs: int, n_classes: int, loss: Loss) -> None:
+        """Compare what a batch addresses with a network and its loss.
 
         Raises:
-            ValueError: A channel or target is out of range, or a value is not finite.
+            ValueError: A channel or target is out of range, targets are not those of the loss, or
+                a value is not finite.
         """
-        channels, targets = self.block.channels, self.targets
+        channels = self.block.channels
         most = int(np.diff(self.block.tick_events).max(initial=0))
         if most > n_inputs:
             raise ValueError(f"a tick holds at most {n_inputs} pairs, one a channel, got {most}")
@@ -143,12 +157,19 @@ class Batch:
                 f"channels must lie in [0, {n_inputs - 1}],"
                 f" got {channels.min()} to {channels.max()}"
             )
-        if targets.size and not -1 <= targets.min() <= targets.max() < n_classes:
-            raise ValueError(
-                f"targets must lie in [-1, {n_classes - 1}], got {targets.min()} to {targets.max()}"
-            )
         if not np.isfinite(self.block.values).all():
             raise ValueError("values must be finite numbers, got an infinite one or none")
+        if loss == "cross_entropy":
+            _check_classes(self.targets, n_classes)
+        else:
+            _check_target_values(self.targets, n_classes)
+
+    @property
+    def labelled(self) -> NDArray[np.int64]:
+        """Which ticks have a target, ``[B]``: its class, 0 for numbers, -1 without one."""
+        if self.targets.ndim == 1:
+            return self.targets  # type: ignore[return-value]  # checked when made
+        return -np.isnan(self.targets[:, 0]).astype(np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +180,7 @@ class AdvanceResult:
         logits: Of each tick, from the weights before that tick's update, ``[B, C]``.
         mean_probabilities: Mean of the class probabilities over the segment's ticks so far,
             ``[B, C]``: the segment's prediction as of that tick.
-        loss: Cross-entropy of each tick, 0 where it has no target, ``[B]``.
+        loss: Of each tick, 0 where it has no target, ``[B]``.
 
     All are float32, or float64 from a learner that computes in it.
     """
@@ -189,6 +210,25 @@ def check_vector(
         raise ValueError(
             f"{name} must be a vector{size} of {dtype.__name__}, got {_described(array)}"
         )
+
+
+def _check_classes(targets: Targets, n_classes: int) -> None:
+    if targets.ndim != 1:
+        raise ValueError(f"loss 'cross_entropy' needs a class a tick, got {_described(targets)}")
+    if targets.size and not -1 <= targets.min() <= targets.max() < n_classes:
+        raise ValueError(
+            f"targets must lie in [-1, {n_classes - 1}], got {targets.min()} to {targets.max()}"
+        )
+
+
+def _check_target_values(targets: Targets, n_classes: int) -> None:
+    if targets.ndim != 2 or targets.shape[1] != n_classes:  # noqa: PLR2004 - ticks by numbers
+        raise ValueError(
+            f"loss 'mean_squared' needs {n_classes} numbers a tick, got {_described(targets)}"
+        )
+    unknown = np.isnan(targets)
+    if np.isinf(targets).any() or (unknown.any(axis=1) != unknown.all(axis=1)).any():
+        raise ValueError("a tick's target must be finite numbers, or NaN in all of them")
 
 
 def _described(array: object) -> str:

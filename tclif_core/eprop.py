@@ -13,7 +13,14 @@ Source: Bellec et al. 2020 (learning signal times eligibility); Yin et al. 2024,
 With one hidden layer and kappa = 0 the sums are the gradient, given that z[t-1] is taken as a
 constant in reset and recurrence. With more layers (2) is instantaneous: it leaves out what a lower
 spike left behind in the layer above. With kappa > 0 (1) and (6) leave out what earlier spikes left
-behind in the readout.
+behind in the readout. Two options put it back:
+
+    dE/dW_out ~ sum_t zbar[t] err[t]                      `filter_readout_trace`                (8)
+    F_ij[t] = kappa F_ij[t-1] + eS_i[t] psi_j[t],
+    dE/dW_ij ~ sum_t F_ij[t] L_j[t]                       `filter_hidden_traces`                (9)
+
+zbar is that of `readout`. (9) is the full rule of Bellec et al., at the cost of a number for each
+synapse; in it L of the lower layers still uses psi of this tick above.
 
 Shapes: any leading dimensions, then M input lines, N neurons, C classes.
 """
@@ -52,10 +59,23 @@ def neuron_error(learning_signal: torch.Tensor, pseudo_derivative: torch.Tensor)
 
 
 def gradient_estimate(trace: torch.Tensor, error: torch.Tensor) -> torch.Tensor:
-    """Return one tick's term of eqs. (5) and (6), ``[M, N]``, from ``[M]`` and ``[N]``."""
+    """Return one tick's term of eqs. (5), (6) and (8), ``[M, N]``, from ``[M]`` and ``[N]``."""
     return torch.outer(trace, error)
 
 
 def scalar_gradient_estimate(trace: torch.Tensor, error: torch.Tensor) -> torch.Tensor:
     """Return one tick's term of eq. (7), a scalar, from the soma traces ``[N]`` of a number."""
     return torch.dot(trace, error)
+
+
+def filtered_trace(
+    filtered: torch.Tensor, trace: torch.Tensor, readout_decay: float
+) -> torch.Tensor:
+    """Return F of eq. (9), or zbar: what the readout still remembers of a trace.
+
+    Args:
+        filtered: F of the tick before, any shape; it is left untouched.
+        trace: What this tick adds, of the same shape.
+        readout_decay: kappa, in [0, 1].
+    """
+    return readout_decay * filtered + trace

@@ -9,10 +9,16 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, Self, get_args
 
-NeuronKind = Literal["adaptive_tclif", "two_compartment", "lif"]
-Update = Literal["segment", "tick"]
+NeuronKind = Literal["adaptive_tclif", "learnable_tclif", "tclif", "two_compartment", "lif"]
+Reset = Literal["paper", "code"]
+SurrogateName = Literal["triangular", "rectangular", "fast_sigmoid", "arctan"]
+Update = Literal["segment", "tick", "frozen"]
 OptimizerName = Literal["adam", "rmsprop", "sgd"]
 Feedback = Literal["chain", "broadcast"]
+Loss = Literal["cross_entropy", "mean_squared"]
+
+COUPLING_MARGIN = 1e-6
+"""How near to 0 and 1 the magnitude of a ``tclif`` coupling may come: a sigmoid reaches neither."""
 
 _MOST_LAYERS = 16
 
@@ -97,13 +103,18 @@ class DecayProfile(_Dictionary):
         _check_real("decay_profile.amplitude", self.amplitude, 0.0, 1.0)
 
 
+_CONSTANT_DECAYS = ("learnable_tclif", "tclif")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NeuronSpec(_Dictionary):
     """The neuron of all hidden layers; potentials are in units of the input current.
 
-    ``adaptive_tclif`` has time-varying decays, ``two_compartment`` constant ones unless a profile
-    is given, ``lif`` has one compartment, the soma: fields that speak of the dendrite or of a
-    coupling are not read for it.
+    ``adaptive_tclif`` has time-varying decays, ``learnable_tclif`` constant ones, and
+    ``two_compartment`` constant ones unless a profile is given. ``tclif`` does not decay at all:
+    the decay minima are not read for it, and its couplings are plus and minus a sigmoid. ``lif``
+    has one compartment, the soma: fields that speak of the dendrite or of a coupling are not read
+    for it.
     """
 
     kind: NeuronKind = "adaptive_tclif"
@@ -129,20 +140,44 @@ class NeuronSpec(_Dictionary):
     decay_profile: DecayProfile | None = None
     """``None``: `DecayProfile()` for ``adaptive_tclif``, constant decays for the other kinds."""
 
+    surrogate: SurrogateName = "triangular"
+    """Shape of the pseudo-derivative around the threshold, see `surrogate_gradient`."""
+
     surrogate_width: float = 1.0
-    """w: half-width of the triangular pseudo-derivative around the threshold."""
+    """w: half-width of the pseudo-derivative."""
+
+    reset: Reset = "paper"
+    """``paper``: a spike takes its share from the next tick's potentials, as the equations are
+    printed; ``code``: from the potentials themselves, before they decay and couple, as in the
+    published code of TC-LIF."""
 
     def __post_init__(self) -> None:
         _check_choice("neuron.kind", self.kind, get_args(NeuronKind))
         _check_real("neuron.threshold", self.threshold, 1e-6, 1e6)
         _check_real("neuron.dendritic_reset", self.dendritic_reset, 0.0, 1e6)
-        _check_real("neuron.soma_to_dendrite", self.soma_to_dendrite, -10.0, 10.0)
-        _check_real("neuron.dendrite_to_soma", self.dendrite_to_soma, -10.0, 10.0)
+        _check_choice("neuron.surrogate", self.surrogate, get_args(SurrogateName))
         _check_real("neuron.surrogate_width", self.surrogate_width, 1e-6, 1e6)
+        _check_choice("neuron.reset", self.reset, get_args(Reset))
         if self.decay_profile is not None and not isinstance(self.decay_profile, DecayProfile):
             raise ValueError(
                 f"neuron.decay_profile must be a DecayProfile, got {self.decay_profile!r}"
             )
+        if self.kind in _CONSTANT_DECAYS and self.profile.amplitude > 0.0:
+            raise ValueError(
+                f"neuron.decay_profile must have amplitude 0 for kind {self.kind!r},"
+                f" got {self.profile.amplitude!r}"
+            )
+        self._check_couplings()
+        self._check_decays()
+
+    def _check_couplings(self) -> None:
+        low, high = (COUPLING_MARGIN, 1.0 - COUPLING_MARGIN) if self.kind == "tclif" else (-10, 10)
+        _check_real("neuron.soma_to_dendrite", self.soma_to_dendrite, -high, -low)
+        _check_real("neuron.dendrite_to_soma", self.dendrite_to_soma, low, high)
+
+    def _check_decays(self) -> None:
+        if self.kind == "tclif":
+            return
         # above 1 - A the decay would pass 1 at the profile's peak and the potential would run away
         highest = 1.0 - self.profile.amplitude
         _check_real("neuron.soma_decay_minimum", self.soma_decay_minimum, 0.0, highest)
@@ -216,19 +251,53 @@ class LearningSpec(_Dictionary):
     """How weights move; the rate belongs to each session and is given when it opens."""
 
     update: Update = "segment"
-    """``segment``: gradients add up until an update is asked for; ``tick``: plain SGD each tick."""
+    """``segment``: gradients add up until an update is asked for; ``tick``: weights move at every
+    labelled tick; ``frozen``: nothing is learnt, and nothing kept for learning."""
 
     optimizer: OptimizerName = "adam"
-    """What turns a segment's gradient into a step; ``tick`` needs ``sgd``."""
+    """What turns a gradient into a step.
+
+    ``tick`` needs ``sgd``, or ``rmsprop`` for SGD scaled by the root mean square of *segment*
+    gradients.
+    """
+
+    loss: Loss = "cross_entropy"
+    """Of the probabilities with a class, or of the logits with numbers (``mean_squared``)."""
 
     feedback: Feedback = "chain"
     """``chain``: errors come down through the weights; ``broadcast``: through a fixed matrix."""
 
-    learn_decay_minima: bool = True
-    """Whether the decay minima move too (at updates, kept inside [0, 1 - amplitude])."""
+    filter_readout_trace: bool = False
+    """Whether the readout's gradient uses spikes filtered by its leak, which makes it exact."""
 
-    learn_couplings: bool = False
-    """Whether the couplings move too, inside [-1, 0] and [0, 1] widened to where they start."""
+    filter_hidden_traces: bool = False
+    """Whether hidden gradients use traces filtered by the readout's leak.
+
+    One number for each weight more in each strand's state, where all else is one for each input
+    line; kernel ``reference`` only.
+    """
+
+    learn_decay_minima: bool = True
+    """Whether the decay minima move too, where the kind of neuron has any.
+
+    They move at updates and stay inside [0, 1 - amplitude].
+    """
+
+    learn_couplings: bool | None = None
+    """Whether the couplings move too; ``None``: for ``tclif``, not for the other kinds.
+
+    Those of ``tclif`` move through the sigmoid; others are kept inside [-1, 0] and [0, 1] widened
+    to where they start.
+    """
+
+    layer_rates: tuple[float, ...] = ()
+    """Multiplies the session's rate, for each hidden layer and then the readout; 0 freezes a layer.
+
+    Empty: 1 for all.
+    """
+
+    momentum: float = 0.0
+    """SGD, RMSprop: share of the velocity that stays at each step; 0 keeps no velocity."""
 
     first_moment_decay: float = 0.9
     """Adam: share of the running mean of gradients that stays at each update.
@@ -246,25 +315,79 @@ class LearningSpec(_Dictionary):
     epsilon: float = 1e-8
     """Adam, RMSprop: added to the root of the mean square."""
 
+    preconditioner_epsilon: float = 1e-2
+    """The same for the weights of ``tick`` with ``rmsprop``.
+
+    Larger, since a weight that no segment moved yet is moved by single ticks divided by it.
+    """
+
+    gradient_clip: float | None = None
+    """Longest Euclidean length of a step's gradient; a longer one is shortened to it."""
+
+    weight_decay: float = 0.0
+    """Share of every weight, biases left out, that an update takes away for each unit of rate."""
+
     @property
     def keeps_first_moment(self) -> bool:
-        """Whether the optimiser remembers a running mean of gradients."""
-        return self.optimizer == "adam" and self.first_moment_decay > 0.0
+        """Whether the optimiser remembers a running mean of gradients, or a velocity."""
+        if self.update == "frozen":
+            return False
+        return self.first_moment_decay > 0.0 if self.optimizer == "adam" else self.momentum > 0.0
 
     @property
     def keeps_second_moment(self) -> bool:
         """Whether the optimiser remembers a running mean of squared gradients."""
-        return self.optimizer != "sgd"
+        return self.update != "frozen" and self.optimizer != "sgd"
+
+    @property
+    def is_preconditioned(self) -> bool:
+        """Whether weights move at each tick, scaled by squares of segment gradients."""
+        return self.update == "tick" and self.optimizer == "rmsprop"
 
     def __post_init__(self) -> None:
         _check_choice("update", self.update, get_args(Update))
         _check_choice("optimizer", self.optimizer, get_args(OptimizerName))
+        _check_choice("loss", self.loss, get_args(Loss))
         _check_choice("feedback", self.feedback, get_args(Feedback))
-        if self.update == "tick" and self.optimizer != "sgd":
-            raise ValueError(f"update 'tick' needs optimizer 'sgd', got {self.optimizer!r}")
+        if self.update == "tick" and self.optimizer == "adam":
+            raise ValueError("update 'tick' needs optimizer 'sgd' or 'rmsprop', got 'adam'")
+        _check_flag("filter_readout_trace", self.filter_readout_trace)
+        _check_flag("filter_hidden_traces", self.filter_hidden_traces)
         _check_flag("learn_decay_minima", self.learn_decay_minima)
-        _check_flag("learn_couplings", self.learn_couplings)
+        if self.learn_couplings is not None:
+            _check_flag("learn_couplings", self.learn_couplings)
+        self._check_numbers()
+
+    def _check_numbers(self) -> None:
+        rates: object = self.layer_rates
+        if not isinstance(rates, tuple):
+            raise ValueError(f"layer_rates must be a tuple of numbers, got {rates!r}")  # noqa: TRY004 - one error kind for bad values
+        for rate in self.layer_rates:
+            _check_real("layer_rates", rate, 0.0, 1e3)
+        _check_real("momentum", self.momentum, 0.0, 0.999999)
+        if self.momentum and self.optimizer == "adam":
+            raise ValueError("momentum is for 'sgd' and 'rmsprop'; 'adam' has first_moment_decay")
         _check_real("first_moment_decay", self.first_moment_decay, 0.0, 0.999999)
         _check_real("second_moment_decay", self.second_moment_decay, 0.0, 0.9999999)
         _check_real("square_decay", self.square_decay, 0.0, 0.9999999)
         _check_real("epsilon", self.epsilon, 1e-30, 1.0)
+        _check_real("preconditioner_epsilon", self.preconditioner_epsilon, 1e-30, 1e3)
+        if self.gradient_clip is not None:
+            _check_real("gradient_clip", self.gradient_clip, 1e-12, 1e18)
+        _check_real("weight_decay", self.weight_decay, 0.0, 1e3)
+
+    def rates_of_layers(self, network: NetworkSpec) -> tuple[float, ...]:
+        """Return what multiplies the rate, for each hidden layer and then the readout.
+
+        Raises:
+            ValueError: ``layer_rates`` is for a network of another depth.
+        """
+        n_layers = len(network.hidden) + 1
+        if not self.layer_rates:
+            return (1.0,) * n_layers
+        if len(self.layer_rates) != n_layers:
+            raise ValueError(
+                f"layer_rates must hold {n_layers} numbers, for {len(network.hidden)} hidden"
+                f" layers and the readout, got {len(self.layer_rates)}"
+            )
+        return self.layer_rates

@@ -3,13 +3,14 @@
 Arrays in, arrays out; no clock, no thread, no file. A learner belongs to one thread.
 """
 
+from collections.abc import Mapping
 from itertools import pairwise
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tclif_core.batch import AdvanceResult, Batch, EventBlock, SlotIndex, Strand
+from tclif_core.batch import AdvanceResult, Batch, EventBlock, SlotIndex, Strand, Targets
 from tclif_core.hyperparameters import LearningSpec, NetworkSpec
 from tclif_core.initial_weights import initial_parameters
 from tclif_core.kernels import choose_kernel
@@ -41,18 +42,20 @@ class Learner:
         Args:
             network: What each session's network is.
             learning: How its weights move.
-            kernel: ``cpu`` (fast) or ``reference`` (plain torch, for comparison).
+            kernel: ``cpu`` (fast) or ``reference`` (plain torch, for comparison). What ``cpu`` does
+                not compute falls back to ``reference`` with a line in the log; ``kernel_name``
+                says which one it is.
             capacity: Slots to allocate at once; more come as they are needed.
             dtype: ``torch.float32``, or ``torch.float64`` for comparisons on ``reference``.
 
         Raises:
-            ValueError: The kernel is unknown or can't compute in ``dtype``, or ``capacity`` is
-                below 1.
+            ValueError: The kernel is unknown, ``capacity`` is below 1, or the learning's
+                ``layer_rates`` are for a network of another depth.
             ImportError: A package that the kernel needs is not installed.
         """
-        self.network, self.learning, self.kernel_name = network, learning, kernel
+        self.network, self.learning = network, learning
         self.bank = SlotBank(network, learning, capacity=capacity, dtype=dtype)
-        self._kernel = choose_kernel(kernel, self.bank)
+        self.kernel_name, self._kernel = choose_kernel(kernel, self.bank)
 
     @staticmethod
     def session_bytes(network: NetworkSpec, learning: LearningSpec) -> int:
@@ -134,30 +137,34 @@ class Learner:
         strands: NDArray[np.int64] | NDArray[np.uint8],
         learn: NDArray[np.bool_],
         block: EventBlock,
-        targets: NDArray[np.int64],
+        targets: Targets,
     ) -> AdvanceResult:
         """Advance some sessions, each by its own number of ticks.
 
         A tick is predicted before it is learnt. A row with ``learn`` moves eligibility at every
         tick and learns at those with a target; it must do so from its segment's begin, since
-        eligibility does not know of ticks advanced without. A row without ``learn`` only infers.
+        eligibility does not know of ticks advanced without. A row without ``learn`` only infers,
+        as do all rows of a ``frozen`` learner.
 
         Args:
             slots: Distinct open slots ``[S]``.
             strands: `Strand` of each row ``[S]``.
             learn: Whether each row learns ``[S]``.
             block: The input, B ticks in all.
-            targets: Class of each tick ``[B]``, -1 where none is known.
+            targets: Class of each tick ``[B]``, -1 where none is known; with loss ``mean_squared``
+                what the logits should be ``[B, C]``, NaN where that is not known.
 
         Raises:
             ValueError: A shape, type, slot, channel, value or target is not as expected; nothing
                 has changed.
         """
         wide = strands.astype(np.int64) if strands.dtype == np.uint8 else strands
+        if self.learning.update == "frozen":
+            learn = np.zeros_like(learn)
         batch = Batch(slots, wide, learn, block, targets)
         for slot in slots.tolist():
             self.bank.check_open(slot)
-        batch.check_ranges(self.network.inputs, self.network.classes)
+        batch.check_ranges(self.network.inputs, self.network.classes, self.learning.loss)
         return self._kernel.advance(batch)
 
     def apply_update(self, slot: SlotIndex) -> bool:
@@ -179,7 +186,7 @@ class Learner:
         return self._kernel.apply_update(slot)
 
     def segment_loss(self, slot: SlotIndex, strand: Strand) -> float:
-        """Return the mean cross-entropy over the segment's labelled ticks, NaN if there is none.
+        """Return the mean loss over the segment's labelled ticks, NaN if there is none.
 
         Raises:
             ValueError: The slot is not open.
@@ -187,6 +194,42 @@ class Learner:
         self.bank.check_open(slot)
         n_labelled = int(self.bank.counters[slot, strand, LABELLED_TICKS])
         return float(self.bank.sums[slot, strand, -1]) / n_labelled if n_labelled else float("nan")
+
+    def export(self, slot: SlotIndex) -> dict[str, torch.Tensor]:
+        """Return copies of all that a session is: weights, gradients, moments, state, counters.
+
+        Raises:
+            ValueError: The slot is not open.
+        """
+        return self.bank.export(slot)
+
+    def replace(self, slot: SlotIndex, rows: Mapping[str, torch.Tensor]) -> None:
+        """Make a session what `export` returned: it goes on from there bit for bit.
+
+        Args:
+            slot: An open slot of a learner of the same specification.
+            rows: Left untouched.
+
+        Raises:
+            ValueError: The slot is not open, or a row is missing, unknown, or of another shape or
+                type; nothing changed.
+        """
+        self.bank.replace(slot, rows)
+
+    def load_weights(self, slot: SlotIndex, weights: Mapping[str, NDArray[np.floating]]) -> None:
+        """Let a session go on from given weights, its optimiser and state from zero.
+
+        Args:
+            slot: The session.
+            weights: All parameters by name, as `weights` returns them; left untouched.
+
+        Raises:
+            ValueError: The slot is not open; or a parameter is missing, unknown, of another shape,
+                not finite, or outside its interval; nothing changed.
+        """
+        self.bank.load_parameters(
+            slot, {name: torch.from_numpy(np.array(value)) for name, value in weights.items()}
+        )
 
     def weights(self, slot: SlotIndex) -> dict[str, np.ndarray]:
         """Return copies of all parameters by name: ``layer0.w`` ``[pre, post]`` and so on.

@@ -1,13 +1,15 @@
 """What turns a gradient into a step, on flat rows, in place.
 
-    SGD      w -= rate g                                                            (1)
-    RMSprop  v = c v + (1 - c) g^2;   w -= rate g / (sqrt(v) + eps)                 (2)
-    Adam     m = b1 m + (1 - b1) g;   v = b2 v + (1 - b2) g^2;                      (3)
-             w -= rate (m / (1 - b1^n)) / (sqrt(v / (1 - b2^n)) + eps)
+    SGD      V = m V + g;   w -= rate V                                             (1)
+    RMSprop  v = c v + (1 - c) g^2;   V = m V + g;   w -= rate V / (sqrt(v) + eps)  (2)
+    Adam     M = b1 M + (1 - b1) g;   v = b2 v + (1 - b2) g^2;                      (3)
+             w -= rate (M / (1 - b1^n)) / (sqrt(v / (1 - b2^n)) + eps)
 
-n counts the steps from 1. With b1 = 0 Adam's m is the gradient and is not kept. Sources: Hinton
-2012 (RMSprop), Kingma and Ba 2015 (Adam).
+n counts the steps from 1. Without momentum (m = 0) V is the gradient and is not kept, as is Adam's
+M with b1 = 0. Sources: Hinton 2012 (RMSprop), Kingma and Ba 2015 (Adam).
 """
+
+from typing import NamedTuple, Protocol
 
 import torch
 
@@ -17,47 +19,76 @@ LARGEST_GRADIENT = 1e18
 """Above it a gradient's square is no float32 any more: it counts as not finite."""
 
 
-def is_usable(gradient: torch.Tensor) -> bool:
-    """Tell whether every number of a gradient is finite and its square is too."""
-    # a NaN compares false, so it is caught by asking for the good ones
-    return bool((gradient.abs() <= LARGEST_GRADIENT).all())
+class OptimizerRows(NamedTuple):
+    """The same piece of a slot's rows, each ``[n]``; a moment that is not kept is ``[0]``."""
+
+    parameters: torch.Tensor
+    gradient: torch.Tensor
+    first_moment: torch.Tensor
+    second_moment: torch.Tensor
 
 
-def step(
-    learning: LearningSpec,
-    parameters: torch.Tensor,
-    gradient: torch.Tensor,
-    first_moment: torch.Tensor,
-    second_moment: torch.Tensor,
-    *,
-    rate: float,
-    n_updates: int,
-) -> None:
-    """Take one step of the optimiser of a specification.
+class Arithmetic(Protocol):
+    """What a backend computes of an update; all else of it is in `segment_update`."""
 
-    Args:
-        learning: Which optimiser, and its constants.
-        parameters: ``[n]``, written in place.
-        gradient: ``[n]``, left untouched.
-        first_moment: ``[n]`` where the optimiser keeps one, written in place.
-        second_moment: ``[n]`` where the optimiser keeps one, written in place.
-        rate: Learning rate.
-        n_updates: This step's number, from 1.
-    """
-    if learning.optimizer == "sgd":
-        parameters.sub_(rate * gradient)
-        return
-    if learning.optimizer == "rmsprop":
-        keep = learning.square_decay
-        second_moment.mul_(keep).add_((1.0 - keep) * gradient**2)
-        parameters.sub_(rate * gradient / (second_moment.sqrt() + learning.epsilon))
-        return
+    def is_usable(self, gradient: torch.Tensor) -> bool:
+        """Tell whether no number is a NaN or above `LARGEST_GRADIENT` in magnitude."""
+        ...
+
+    def length(self, gradient: torch.Tensor) -> float:
+        """Return the Euclidean length of a gradient, summed in double precision."""
+        ...
+
+    def step(
+        self, learning: LearningSpec, rows: OptimizerRows, *, rate: float, n_updates: int
+    ) -> None:
+        """Take one step of the optimiser of a specification.
+
+        Args:
+            learning: Which optimiser, and its constants.
+            rows: Written in place, the gradient left untouched.
+            rate: Learning rate.
+            n_updates: This step's number, from 1.
+        """
+        ...
+
+
+class PlainArithmetic:
+    """`Arithmetic` in plain torch, in the rows' type."""
+
+    def is_usable(self, gradient: torch.Tensor) -> bool:
+        """See `Arithmetic.is_usable`."""
+        # a NaN compares false, so it is caught by asking for the good ones
+        return bool((gradient.abs() <= LARGEST_GRADIENT).all())
+
+    def length(self, gradient: torch.Tensor) -> float:
+        """See `Arithmetic.length`."""
+        return float(torch.linalg.vector_norm(gradient, dtype=torch.float64))
+
+    def step(
+        self, learning: LearningSpec, rows: OptimizerRows, *, rate: float, n_updates: int
+    ) -> None:
+        """See `Arithmetic.step`."""
+        if learning.optimizer == "adam":
+            direction = _adam_direction(learning, rows, n_updates)
+        else:
+            direction = rows.gradient
+            if learning.keeps_first_moment:
+                rows.first_moment.mul_(learning.momentum).add_(direction)
+                direction = rows.first_moment
+            if learning.optimizer == "rmsprop":
+                keep = learning.square_decay
+                rows.second_moment.mul_(keep).add_((1.0 - keep) * rows.gradient**2)
+                direction = direction / (rows.second_moment.sqrt() + learning.epsilon)
+        rows.parameters.sub_(rate * direction)
+
+
+def _adam_direction(learning: LearningSpec, rows: OptimizerRows, n_updates: int) -> torch.Tensor:
     keep_first, keep_second = learning.first_moment_decay, learning.second_moment_decay
+    mean = rows.gradient
     if learning.keeps_first_moment:
-        first_moment.mul_(keep_first).add_((1.0 - keep_first) * gradient)
-        mean = first_moment / (1.0 - keep_first**n_updates)
-    else:
-        mean = gradient
-    second_moment.mul_(keep_second).add_((1.0 - keep_second) * gradient**2)
-    mean_square = second_moment / (1.0 - keep_second**n_updates)
-    parameters.sub_(rate * mean / (mean_square.sqrt() + learning.epsilon))
+        rows.first_moment.mul_(keep_first).add_((1.0 - keep_first) * rows.gradient)
+        mean = rows.first_moment / (1.0 - keep_first**n_updates)
+    rows.second_moment.mul_(keep_second).add_((1.0 - keep_second) * rows.gradient**2)
+    mean_square = rows.second_moment / (1.0 - keep_second**n_updates)
+    return mean / (mean_square.sqrt() + learning.epsilon)

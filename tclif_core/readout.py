@@ -5,6 +5,14 @@
     E[t]   = -log p_target[t]         (0 where no target is known)        (3)
     err[t] = p[t] - onehot(target)                                        (4)
 
+or, where a stream is to be followed rather than classified, with C numbers as target:
+
+    E[t]   = sum_c (y_c[t] - target_c)^2 / C,  err[t] = 2 (y[t] - target) / C    (5)
+
+The derivative of y[t] by the readout's weights is a trace of the spikes, one number a neuron:
+
+    zbar[t] = kappa zbar[t-1] + z_top[t]                                  (6)
+
 Source: Yin et al. 2024, eqs. 14-15, with the leak kappa of Bellec et al. 2020. The prediction of a
 segment is the mean of p[t] over its ticks so far.
 
@@ -43,8 +51,18 @@ def cross_entropy(logits: torch.Tensor, target: int) -> torch.Tensor:
     return torch.logsumexp(logits, dim=-1) - logits[..., target]
 
 
-def output_error(class_probabilities: torch.Tensor, target: int) -> torch.Tensor:
+def cross_entropy_error(class_probabilities: torch.Tensor, target: int) -> torch.Tensor:
     """Return the derivative of the loss by the logits ``[..., C]``, eq. (4)."""
     error = class_probabilities.clone()
     error[..., target] -= 1.0
     return error
+
+
+def mean_squared(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Return the loss of eq. (5); the target is ``[..., C]``."""
+    return ((logits - target) ** 2).mean(dim=-1)
+
+
+def mean_squared_error(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Return the derivative of the loss of eq. (5) by the logits ``[..., C]``."""
+    return 2.0 * (logits - target) / logits.shape[-1]

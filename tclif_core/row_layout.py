@@ -94,29 +94,42 @@ def scalars_offset(layout: RowLayout) -> int:
 
 
 def accumulated_from(layout: RowLayout, learning: LearningSpec) -> int:
-    """Return the first parameter whose gradient adds up: all of them, or the scalars alone."""
-    return 0 if learning.update == "segment" else scalars_offset(layout)
+    """Return the first parameter whose gradient adds up: all of them, the scalars alone, none."""
+    if learning.update == "frozen":
+        return layout.width
+    adds_all = learning.update == "segment" or learning.is_preconditioned
+    return 0 if adds_all else scalars_offset(layout)
 
 
 def learnt_scalars(network: NetworkSpec, learning: LearningSpec) -> tuple[str, ...]:
     """Return which of a layer's four numbers move, in the order of `two_compartment.SCALARS`.
 
-    A ``lif`` has a soma only, so its soma's decay is the one number it can learn.
+    A ``lif`` has a soma only, so its soma's decay is the one number it can learn; a ``tclif`` has
+    couplings only.
     """
-    if network.neuron.kind == "lif":
+    kind = network.neuron.kind
+    if learning.update == "frozen":
+        return ()
+    if kind == "lif":
         return ("soma_decay_minimum",) if learning.learn_decay_minima else ()
-    minima = SCALARS[:2] if learning.learn_decay_minima else ()
-    couplings = SCALARS[2:] if learning.learn_couplings else ()
-    return minima + couplings
+    learns_couplings = learning.learn_couplings
+    if learns_couplings is None:
+        learns_couplings = kind == "tclif"
+    minima = SCALARS[:2] if learning.learn_decay_minima and kind != "tclif" else ()
+    return minima + (SCALARS[2:] if learns_couplings else ())
 
 
 def state_layout(network: NetworkSpec, learning: LearningSpec) -> RowLayout:
-    """Return the layout of one strand's state row: neurons, traces, logits."""
+    """Return the layout of one strand's state row: neurons, traces, logits.
+
+    The logits and what remembers them (`logit_memory`) come last.
+    """
     shapes: list[tuple[str, tuple[int, ...]]] = []
+    learns = learning.update != "frozen"
     for layer, size in enumerate(network.hidden):
         neuron_fields = ("dendrite", "soma", "spikes", "pseudo_derivative")
         shapes += [(f"layer{layer}.{name}", (size,)) for name in neuron_fields]
-        lines = (n_lines(network, layer),)
+        lines = (n_lines(network, layer) * learns,)
         shapes += [
             (f"layer{layer}.eligibility.dendrite", lines),
             (f"layer{layer}.eligibility.soma", lines),
@@ -127,12 +140,48 @@ def state_layout(network: NetworkSpec, learning: LearningSpec) -> RowLayout:
                 (f"layer{layer}.{name}.soma", (size,)),
             ]
     shapes.append(("logits", (network.classes,)))
+    if learns and learning.filter_readout_trace:
+        shapes.append(("readout.trace", (network.hidden[-1],)))
+    if learns and learning.filter_hidden_traces:
+        for layer, size in enumerate(network.hidden):
+            shapes.append((f"layer{layer}.filtered", (n_lines(network, layer), size)))
+            learnt = learnt_scalars(network, learning)
+            shapes += [(f"layer{layer}.{name}.filtered", (size,)) for name in learnt]
     return RowLayout.stack(shapes)
+
+
+def logit_memory(layout: RowLayout, state: torch.Tensor) -> torch.Tensor:
+    """Return the end of a state row ``[Q]``: the logits, and traces filtered by their leak.
+
+    It is evidence about the running segment, not memory of the neurons.
+    """
+    return state[layout.fields["logits"].offset :]
+
+
+def rate_spans(
+    network: NetworkSpec, learning: LearningSpec, layout: RowLayout
+) -> tuple[tuple[int, int, float], ...]:
+    """Return ``(start, stop, layer rate)`` of the pieces of a parameter row, in its order.
+
+    Raises:
+        ValueError: ``layer_rates`` is for a network of another depth.
+    """
+    rates = learning.rates_of_layers(network)
+    pieces: list[tuple[int, int, float]] = []
+    for name, field in layout.fields.items():
+        layer = name.partition(".")[0]
+        rate = rates[-1] if layer == "readout" else rates[int(layer.removeprefix("layer"))]
+        stop = field.offset + prod(field.shape)
+        if pieces and pieces[-1][2] == rate:
+            pieces[-1] = (pieces[-1][0], stop, rate)
+        else:
+            pieces.append((field.offset, stop, rate))
+    return tuple(pieces)
 
 
 def feedback_layout(network: NetworkSpec, learning: LearningSpec) -> RowLayout:
     """Return the layout of the feedback row, empty unless feedback is broadcast."""
-    if learning.feedback == "chain":
+    if learning.feedback == "chain" or learning.update == "frozen":
         return RowLayout.stack([])
     return RowLayout.stack(
         (f"layer{layer}.feedback", (network.classes, size))

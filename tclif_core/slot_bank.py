@@ -8,21 +8,24 @@ Shapes: K slots.
 """
 
 import math
+from collections.abc import Mapping
 
 import torch
 
 from tclif_core.batch import SlotIndex, Strand
-from tclif_core.hyperparameters import LearningSpec, NetworkSpec
+from tclif_core.hyperparameters import COUPLING_MARGIN, LearningSpec, NetworkSpec
 from tclif_core.initial_weights import feedback_weights, initial_parameters
 from tclif_core.row_layout import (
     accumulated_from,
     feedback_layout,
     learnt_scalars,
+    logit_memory,
     parameter_layout,
+    rate_spans,
     scalars_offset,
     state_layout,
 )
-from tclif_core.two_compartment import SCALARS, neuron_constants
+from tclif_core.two_compartment import neuron_constants
 
 TICK, LABELLED_TICKS, TICKS_SINCE_OPEN, FIRST_SPIKES = range(4)
 """Columns of ``counters``; the spikes of layer n are in column ``FIRST_SPIKES + n``."""
@@ -45,8 +48,8 @@ def row_shapes(
     return {
         "parameters": ((parameters.width,), dtype),
         "gradients": ((accumulated,), dtype),
-        "first_moment": ((accumulated * learning.keeps_first_moment,), dtype),
-        "second_moment": ((accumulated * learning.keeps_second_moment,), dtype),
+        "first_moment": ((parameters.width * learning.keeps_first_moment,), dtype),
+        "second_moment": ((parameters.width * learning.keeps_second_moment,), dtype),
         "feedback": ((feedback_layout(network, learning).width,), dtype),
         "state": ((len(Strand), state_layout(network, learning).width), dtype),
         "sums": ((len(Strand), network.classes + 1), torch.float64),
@@ -71,8 +74,8 @@ class SlotBank:
     Attributes:
         parameters: ``[K, P]``, see `row_layout`.
         gradients: Accumulated since the last update, ``[K, P - accumulated_from]``.
-        first_moment: Adam's, shaped like ``gradients``; width 0 where not needed.
-        second_moment: Adam's and RMSprop's, likewise.
+        first_moment: Adam's running mean, or a velocity, ``[K, P]``; width 0 where not kept.
+        second_moment: Adam's and RMSprop's running mean of squares, likewise.
         feedback: ``[K, F]``; width 0 unless feedback is broadcast.
         state: Neurons, traces and logits of both strands, ``[K, 2, Q]``.
         sums: Of the segment so far: class probabilities, then loss, ``[K, 2, C + 1]`` float64.
@@ -110,6 +113,7 @@ class SlotBank:
         self.state_layout = state_layout(network, learning)
         self.feedback_layout = feedback_layout(network, learning)
         self.accumulated_from = accumulated_from(self.parameter_layout, learning)
+        self.rate_spans = rate_spans(network, learning, self.parameter_layout)
         self.scalar_bounds = _scalar_bounds(network, learning, dtype)
         self._capacity = 0
         self._open: set[int] = set()
@@ -191,13 +195,81 @@ class SlotBank:
         self.check_open(slot)
         row = self.state[slot, strand]
         if carry_state:
-            # the logits hold evidence about the segment that ended, not the neurons' memory
-            self.state_layout.fields["logits"].view(row).zero_()
+            logit_memory(self.state_layout, row).zero_()
         else:
             row.zero_()
         self.sums[slot, strand].zero_()
         self.counters[slot, strand, TICK] = 0
         self.counters[slot, strand, LABELLED_TICKS] = 0
+
+    def export(self, slot: SlotIndex) -> dict[str, torch.Tensor]:
+        """Return copies of all that a slot holds, by the names of the attributes.
+
+        Raises:
+            ValueError: The slot is not open.
+        """
+        self.check_open(slot)
+        names = row_shapes(self.network, self.learning, self.dtype)
+        return {name: getattr(self, name)[slot].clone() for name in names}
+
+    def replace(self, slot: SlotIndex, rows: Mapping[str, torch.Tensor]) -> None:
+        """Put what `export` returned in place of all that a slot holds.
+
+        Raises:
+            ValueError: The slot is not open, or a row is missing, unknown, or of another shape or
+                type than this bank's; nothing changed.
+        """
+        self.check_open(slot)
+        shapes = row_shapes(self.network, self.learning, self.dtype)
+        if rows.keys() != shapes.keys():
+            raise ValueError(f"rows {sorted(shapes)} are expected, got {sorted(rows)}")
+        for name, (shape, dtype) in shapes.items():
+            row = rows[name]
+            if tuple(row.shape) != shape or row.dtype != dtype:
+                raise ValueError(
+                    f"{name} must be {dtype} {list(shape)}, got {row.dtype} {list(row.shape)}"
+                )
+        for name, row in rows.items():
+            getattr(self, name)[slot].copy_(row)
+
+    def load_parameters(self, slot: SlotIndex, weights: Mapping[str, torch.Tensor]) -> None:
+        """Put weights in place of a slot's; gradients, moments and state start at zero.
+
+        Args:
+            slot: The session.
+            weights: All parameters by name, as `parameter_views` gives them; left untouched.
+
+        Raises:
+            ValueError: The slot is not open; or a parameter is missing, unknown, of another shape,
+                not finite, or outside its interval; nothing changed.
+        """
+        self.check_open(slot)
+        row = torch.zeros(self.parameter_layout.width, dtype=self.dtype)
+        views = self.parameter_layout.views(row)
+        if weights.keys() != views.keys():
+            missing, unknown = sorted(views.keys() - weights), sorted(weights.keys() - views)
+            raise ValueError(f"the weights lack {missing} and have unknown {unknown}")
+        for name, view in views.items():
+            weight = weights[name]
+            if weight.shape != view.shape:
+                raise ValueError(f"{name} must be {list(view.shape)}, got {list(weight.shape)}")
+            view.copy_(weight)
+            if not view.isfinite().all():
+                raise ValueError(f"{name} holds a number that is not finite")
+        self._check_scalars(row)
+        self.parameters[slot].copy_(row)
+        for name in ("gradients", "first_moment", "second_moment", "state", "sums", "counters"):
+            getattr(self, name)[slot].zero_()
+        self.updates[slot].zero_()
+
+    def _check_scalars(self, row: torch.Tensor) -> None:
+        intervals = scalar_intervals(self.network)
+        for name, value in self.parameter_layout.views(row).items():
+            low, high = intervals.get(name.partition(".")[2], (-math.inf, math.inf))
+            # intervals are in double precision, weights may be a rounding away
+            slack = 1e-6
+            if value.ndim == 0 and not low - slack <= float(value) <= high + slack:
+                raise ValueError(f"{name} must lie in [{low:g}, {high:g}], got {float(value):g}")
 
     def parameter_views(self, slot: int) -> dict[str, torch.Tensor]:
         """Return a slot's parameters by name, sharing the bank's memory until it grows."""
@@ -237,12 +309,8 @@ def _check_rate(rate: float) -> None:
         raise ValueError(f"rate must lie in [0, {highest:g}], got {rate!r}")
 
 
-def _scalar_bounds(
-    network: NetworkSpec, learning: LearningSpec, dtype: torch.dtype
-) -> torch.Tensor:
-    """Return lowest and highest value of each of the row's last numbers, ``[2, tail]``."""
-    layout = parameter_layout(network)
-    tail = scalars_offset(layout)
+def scalar_intervals(network: NetworkSpec) -> dict[str, tuple[float, float]]:
+    """Return where each of a layer's four numbers may lie."""
     constants = neuron_constants(network.neuron)
     intervals = {
         "dendrite_decay_minimum": (0.0, 1.0 - constants.dendrite_amplitude),
@@ -250,12 +318,26 @@ def _scalar_bounds(
         "soma_to_dendrite": (-1.0, 0.0),
         "dendrite_to_soma": (0.0, 1.0),
     }
+    if network.neuron.kind == "tclif":
+        near, far = COUPLING_MARGIN, 1.0 - COUPLING_MARGIN
+        intervals |= {"soma_to_dendrite": (-far, -near), "dendrite_to_soma": (near, far)}
+    # a coupling may be specified outside the range of the sigmoid that it would have in TC-LIF
+    return {
+        name: (min(low, start), max(high, start))
+        for (name, (low, high)), start in zip(intervals.items(), constants.scalars, strict=True)
+    }
+
+
+def _scalar_bounds(
+    network: NetworkSpec, learning: LearningSpec, dtype: torch.dtype
+) -> torch.Tensor:
+    """Return lowest and highest value of each of the row's last numbers, ``[2, tail]``."""
+    layout = parameter_layout(network)
+    tail = scalars_offset(layout)
+    intervals = scalar_intervals(network)
     bounds = torch.tensor([[-math.inf], [math.inf]], dtype=dtype).repeat(1, layout.width - tail)
     for name in learnt_scalars(network, learning):
-        start = constants.scalars[SCALARS.index(name)]
-        # a coupling may be specified outside the range of the sigmoid that it would have in TC-LIF
-        low, high = min(intervals[name][0], start), max(intervals[name][1], start)
         for layer in range(len(network.hidden)):
             column = layout.fields[f"layer{layer}.{name}"].offset - tail
-            bounds[0, column], bounds[1, column] = low, high
+            bounds[0, column], bounds[1, column] = intervals[name]
     return bounds

@@ -7,8 +7,16 @@ A dendrite remembers for long, a soma for short; only the soma spikes, and a spi
     z[t]  = 1 if US[t] >= th else 0                             (3)
 
 Source: Yin et al. 2024, eqs. 29-31; the time-varying decays aD[t], aS[t] are in `decay_profile`.
-A leaky integrate-and-fire neuron (their eqs. 1-3) is the same with aD = 0, bD = 0, g = 0, bS = 1:
-the dendrite then passes the current on, and only the soma remembers.
+TC-LIF (Zhang et al. 2024, eqs. 10-12, first circulated as LSTM-LIF) is the same with aD = aS = 1,
+bD = -sigmoid(c1), bS = sigmoid(c2). A leaky integrate-and-fire neuron (Yin's eqs. 1-3) is the same
+with aD = 0, bD = 0, g = 0, bS = 1: the dendrite passes the current on, only the soma remembers.
+
+With reset ``code`` the potentials lose g and th before they decay and couple, as in the published
+code of TC-LIF:
+
+    UD' = UD[t-1] - g z[t-1],  US' = US[t-1] - th z[t-1]        (4)
+
+take the place of UD[t-1] and US[t-1] in (1) and (2), and nothing more is taken there.
 
 Shapes: any leading dimensions, then N neurons of one layer.
 """
@@ -33,7 +41,13 @@ class NeuronConstants(NamedTuple):
 
     threshold: float
     dendritic_reset: float
-    surrogate_width: float
+    """What a spike takes from the dendrite in eq. (1)."""
+    soma_reset: float
+    """What a spike takes from the soma in eq. (2)."""
+    early_dendritic_reset: float
+    """What a spike takes from the dendrite in eq. (4)."""
+    early_soma_reset: float
+    """What a spike takes from the soma in eq. (4)."""
     dendrite_amplitude: float
     """How far the dendrite's decay rises above its minimum."""
     soma_amplitude: float
@@ -59,18 +73,38 @@ class Dynamics(NamedTuple):
 
 def neuron_constants(spec: NeuronSpec) -> NeuronConstants:
     """Return the constants of a neuron kind; a ``lif`` is a dendrite that passes current on."""
-    amplitude = spec.profile.amplitude
-    if spec.kind == "lif":
-        scalars = (0.0, spec.soma_decay_minimum, 0.0, 1.0)
-        return NeuronConstants(spec.threshold, 0.0, spec.surrogate_width, 0.0, amplitude, scalars)
+    amplitude, dendrite_amplitude = spec.profile.amplitude, spec.profile.amplitude
+    dendritic_reset = spec.dendritic_reset
     scalars = (
         spec.dendrite_decay_minimum,
         spec.soma_decay_minimum,
         spec.soma_to_dendrite,
         spec.dendrite_to_soma,
     )
+    if spec.kind == "lif":
+        dendritic_reset = dendrite_amplitude = 0.0
+        scalars = (0.0, spec.soma_decay_minimum, 0.0, 1.0)
+    elif spec.kind == "tclif":
+        scalars = (1.0, 1.0, spec.soma_to_dendrite, spec.dendrite_to_soma)
+    is_early = spec.reset == "code"
     return NeuronConstants(
-        spec.threshold, spec.dendritic_reset, spec.surrogate_width, amplitude, amplitude, scalars
+        threshold=spec.threshold,
+        dendritic_reset=0.0 if is_early else dendritic_reset,
+        soma_reset=0.0 if is_early else spec.threshold,
+        early_dendritic_reset=dendritic_reset if is_early else 0.0,
+        early_soma_reset=spec.threshold if is_early else 0.0,
+        dendrite_amplitude=dendrite_amplitude,
+        soma_amplitude=amplitude,
+        scalars=scalars,
+    )
+
+
+def reset_early(state: NeuronState, constants: NeuronConstants) -> NeuronState:
+    """Return the state of eq. (4), which `advance` takes; with reset ``paper`` it is the same."""
+    return NeuronState(
+        state.v_dendrite - constants.early_dendritic_reset * state.spikes,
+        state.v_soma - constants.early_soma_reset * state.spikes,
+        state.spikes,
     )
 
 
@@ -80,7 +114,8 @@ def advance(
     """Advance every neuron of a layer by one tick.
 
     Args:
-        state: Where each neuron stood after the previous tick. It is left untouched.
+        state: Where each neuron stood after the previous tick and `reset_early`. It is left
+            untouched.
         current: Weighted synaptic input ``[..., N]``, in threshold units.
         dynamics: Decays and couplings of this tick.
         constants: Threshold and resets.
@@ -107,7 +142,7 @@ def advance(
     v_soma = (
         dynamics.soma_decay * state.v_soma
         + dynamics.dendrite_to_soma * v_dendrite
-        - constants.threshold * state.spikes
+        - constants.soma_reset * state.spikes
     )
     distance = v_soma - constants.threshold
     return NeuronState(v_dendrite, v_soma, (distance >= 0).to(v_soma.dtype)), distance

@@ -1,11 +1,14 @@
 """Backends that advance sessions: what each promises, and the choice of one."""
 
+import logging
 from importlib import import_module
 from typing import Protocol
 
 from tclif_core.batch import AdvanceResult, Batch
 from tclif_core.kernels.reference import ReferenceKernel
 from tclif_core.slot_bank import SlotBank
+
+_log = logging.getLogger(__name__)
 
 KERNEL_NAMES = ("cpu", "reference")
 
@@ -34,11 +37,7 @@ class Kernel(Protocol):
     def apply_update(self, slot: int) -> bool:
         """Take an optimiser step from a slot's accumulated gradient, and clear the gradient.
 
-        The learnt ones of a layer's four numbers are kept inside their bounds.
-
-        Returns:
-            False if the gradient, or with per-tick updates a weight, is not finite: then no
-            parameter and no optimiser state has changed.
+        See `segment_update.apply_update`, which backends share but for the arithmetic.
         """
         ...
 
@@ -47,20 +46,27 @@ class Kernel(Protocol):
         ...
 
 
-def choose_kernel(name: str, bank: SlotBank) -> Kernel:
-    """Return the backend of that name for a bank.
+def choose_kernel(name: str, bank: SlotBank) -> tuple[str, Kernel]:
+    """Return the backend of that name for a bank, or ``reference`` where it can't serve the bank.
+
+    Returns:
+        The name of the backend chosen, and the backend.
 
     Raises:
-        ValueError: There is no such backend, or it can't compute in the bank's type.
+        ValueError: There is no such backend.
         ImportError: A package that it needs is not installed.
     """
     if name == "reference":
-        return ReferenceKernel(bank)
+        return name, ReferenceKernel(bank)
     if name != "cpu":
         raise ValueError(f"kernel must be one of {', '.join(KERNEL_NAMES)}, got {name!r}")
     try:
         module = import_module("tclif_core.kernels.cpu")
     except ModuleNotFoundError as error:
         raise ImportError(f"kernel 'cpu' needs the package {error.name!r}: install it") from error
+    missing: str | None = module.what_is_missing(bank)
+    if missing is not None:
+        _log.warning("kernel 'cpu' does not compute %s: 'reference' does it, slowly", missing)
+        return "reference", ReferenceKernel(bank)
     kernel: Kernel = module.CpuKernel(bank)
-    return kernel
+    return name, kernel

@@ -1,9 +1,11 @@
 # ruff: noqa: PLR0917 - compiled functions take positions; groups would hide shapes
-"""The optimisers of the CPU backend, compiled: one pass over a row clears the gradient too.
+"""The optimisers of the CPU backend, compiled.
 
 Equations are those of `optimizers`; second moments so small that they would become denormal are
 set to zero.
 """
+
+import math
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,30 +29,49 @@ def is_below(numbers: Floats, largest: np.float32) -> bool:
     return bool(n_bad == _ZERO)
 
 
+@reordered
+def length(numbers: Floats) -> float:
+    """Return the Euclidean length of a row, summed in double precision."""
+    total = 0.0
+    for i in range(len(numbers)):
+        wide = np.float64(numbers[i])
+        total += wide * wide
+    return math.sqrt(total)
+
+
 @compiled
-def step_sgd(parameters: Floats, gradient: Floats, rate: np.float32) -> None:
-    """Take a step of plain SGD and clear the gradient."""
+def step_sgd(parameters: Floats, direction: Floats, rate: np.float32) -> None:
+    """Take a step along a gradient or a velocity."""
+    for i in range(len(direction)):
+        parameters[i] -= rate * direction[i]
+
+
+@compiled
+def step_velocity(velocity: Floats, gradient: Floats, momentum: np.float32) -> None:
+    """Let a velocity take up a gradient."""
     for i in range(len(gradient)):
-        parameters[i] -= rate * gradient[i]
-        gradient[i] = _ZERO
+        moved = momentum * velocity[i] + gradient[i]
+        velocity[i] = moved if abs(moved) >= _TINY_MOMENT else _ZERO
 
 
 @compiled
 def step_rmsprop(
     parameters: Floats,
     gradient: Floats,
+    direction: Floats,
     second_moment: Floats,
     rate: np.float32,
     keep: np.float32,
     epsilon: np.float32,
     square_scale: np.float32,
 ) -> None:
-    """Take a step of RMSprop, or of Adam without momentum, and clear the gradient.
+    """Take a step of RMSprop, or of Adam without momentum.
 
     Args:
-        parameters: Written in place, like the next two.
-        gradient: Cleared.
-        second_moment: Running mean of squares.
+        parameters: Written in place.
+        gradient: Its squares are taken up.
+        direction: The gradient itself, or a velocity.
+        second_moment: Running mean of squares, written in place.
         rate: Learning rate.
         keep: c, or Adam's b2.
         epsilon: eps.
@@ -61,9 +82,8 @@ def step_rmsprop(
         g = gradient[i]
         square = keep * second_moment[i] + take * (g * g)
         square = square if square >= _TINY_SQUARE else _ZERO
-        parameters[i] -= rate * g / (np.sqrt(square * square_scale) + epsilon)
+        parameters[i] -= rate * direction[i] / (np.sqrt(square * square_scale) + epsilon)
         second_moment[i] = square
-        gradient[i] = _ZERO
 
 
 @compiled
@@ -79,13 +99,13 @@ def step_adam(
     mean_scale: np.float32,
     square_scale: np.float32,
 ) -> None:
-    """Take a step of Adam and clear the gradient.
+    """Take a step of Adam.
 
     Args:
-        parameters: Written in place, like the next three.
-        gradient: Cleared.
-        first_moment: Running mean.
-        second_moment: Running mean of squares.
+        parameters: Written in place.
+        gradient: Left untouched.
+        first_moment: Running mean, written in place.
+        second_moment: Running mean of squares, written in place.
         rate: Learning rate.
         keep_first: b1.
         keep_second: b2.
@@ -103,4 +123,3 @@ def step_adam(
         square = square if square >= _TINY_SQUARE else _ZERO
         parameters[i] -= step * mean / (np.sqrt(square * square_scale) + epsilon)
         first_moment[i], second_moment[i] = mean, square
-        gradient[i] = _ZERO

@@ -10,14 +10,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tclif_core import segment_update
 from tclif_core.batch import AdvanceResult, Batch, EventBlock
 from tclif_core.hyperparameters import LearningSpec, NetworkSpec
 from tclif_core.kernels import compiled_updates as updates
 from tclif_core.kernels.compiled_ticks import advance_rows
 from tclif_core.kernels.cpu_plan import make_plan, make_rows, make_workspace
-from tclif_core.optimizers import LARGEST_GRADIENT
-from tclif_core.row_layout import scalars_offset
-from tclif_core.slot_bank import N_PENDING, N_UPDATES, SlotBank
+from tclif_core.optimizers import LARGEST_GRADIENT, OptimizerRows
+from tclif_core.slot_bank import SlotBank
 
 _Number = TypeVar("_Number", bound=np.generic)
 _LARGEST_GRADIENT = np.float32(LARGEST_GRADIENT)
@@ -26,20 +26,13 @@ _OPTIMIZERS = (
     LearningSpec(optimizer="rmsprop"),
     LearningSpec(optimizer="adam"),
 )
-_LARGEST_WEIGHT = np.finfo(np.float32).max
 
 
 class CpuKernel:
     """Backend compiled with Numba; see `kernels.Kernel` for what it promises."""
 
     def __init__(self, bank: SlotBank) -> None:
-        """Lay out the loops for a bank.
-
-        Raises:
-            ValueError: The bank's numbers are not float32.
-        """
-        if bank.dtype != torch.float32:
-            raise ValueError(f"kernel 'cpu' computes in torch.float32, got {bank.dtype}")
+        """Lay out the loops for a bank of which nothing is missing here."""
         self._bank = bank
         self._plan = make_plan(bank)
         self._rows = make_rows(bank)
@@ -72,20 +65,7 @@ class CpuKernel:
 
     def apply_update(self, slot: int) -> bool:
         """See `kernels.Kernel.apply_update`."""
-        bank = self._bank
-        parameters, gradient = bank.parameters[slot].numpy(), bank.gradients[slot].numpy()
-        finite = bool(updates.is_below(gradient, _LARGEST_GRADIENT))
-        if finite and bank.learning.update == "tick":
-            finite = bool(updates.is_below(parameters, _LARGEST_WEIGHT))
-        if finite:
-            bank.updates[slot, N_UPDATES] += 1
-            self._step(slot, parameters[bank.accumulated_from :], gradient)
-            tail = bank.parameters[slot, scalars_offset(bank.parameter_layout) :]
-            tail.clamp_(bank.scalar_bounds[0], bank.scalar_bounds[1])
-        else:
-            gradient.fill(0.0)
-        bank.updates[slot, N_PENDING] = 0
-        return finite
+        return segment_update.apply_update(self._bank, slot, CompiledArithmetic())
 
     def warm_up(self) -> None:
         """Compile, or load from disk, what any bank needs, by running it on banks of its own."""
@@ -99,37 +79,76 @@ class CpuKernel:
             kernel.advance(Batch(np.array([slot]), zero, np.array([True]), block, zero))
             kernel.apply_update(slot)
 
-    def _step(
-        self, slot: int, parameters: NDArray[np.float32], gradient: NDArray[np.float32]
+
+class CompiledArithmetic:
+    """`optimizers.Arithmetic` in compiled loops."""
+
+    def is_usable(self, gradient: torch.Tensor) -> bool:
+        """See `optimizers.Arithmetic.is_usable`."""
+        return bool(updates.is_below(gradient.numpy(), _LARGEST_GRADIENT))
+
+    def length(self, gradient: torch.Tensor) -> float:
+        """See `optimizers.Arithmetic.length`."""
+        return float(updates.length(gradient.numpy()))
+
+    def step(
+        self, learning: LearningSpec, rows: OptimizerRows, *, rate: float, n_updates: int
     ) -> None:
-        bank, learning = self._bank, self._bank.learning
-        rate, epsilon = np.float32(float(bank.rates[slot])), np.float32(learning.epsilon)
-        first, second = bank.first_moment[slot].numpy(), bank.second_moment[slot].numpy()
+        """See `optimizers.Arithmetic.step`."""
+        parameters, gradient, first, second = (row.numpy() for row in rows)
+        rate_, epsilon = np.float32(rate), np.float32(learning.epsilon)
+        if learning.optimizer != "adam" and learning.keeps_first_moment:
+            velocity, momentum = first, np.float32(learning.momentum)
+            updates.step_velocity(velocity, gradient, momentum)
+        else:
+            velocity = gradient
         if learning.optimizer == "sgd":
-            updates.step_sgd(parameters, gradient, rate)
+            updates.step_sgd(parameters, velocity, rate_)
             return
         if learning.optimizer == "rmsprop":
             keep, one = np.float32(learning.square_decay), np.float32(1.0)
-            updates.step_rmsprop(parameters, gradient, second, rate, keep, epsilon, one)
+            updates.step_rmsprop(parameters, gradient, velocity, second, rate_, keep, epsilon, one)
             return
-        n_updates = int(bank.updates[slot, N_UPDATES])
         keep = np.float32(learning.second_moment_decay)
         square_scale = np.float32(1.0 / (1.0 - learning.second_moment_decay**n_updates))
         if not learning.keeps_first_moment:
-            updates.step_rmsprop(parameters, gradient, second, rate, keep, epsilon, square_scale)
+            updates.step_rmsprop(
+                parameters, gradient, gradient, second, rate_, keep, epsilon, square_scale
+            )
             return
         updates.step_adam(
             parameters,
             gradient,
             first,
             second,
-            rate,
+            rate_,
             np.float32(learning.first_moment_decay),
             keep,
             epsilon,
             np.float32(1.0 / (1.0 - learning.first_moment_decay**n_updates)),
             square_scale,
         )
+
+
+def what_is_missing(bank: SlotBank) -> str | None:
+    """Name what a bank asks for and these loops do not compute; None if they compute it all."""
+    learning, neuron = bank.learning, bank.network.neuron
+    asked = {
+        f"numbers of type {bank.dtype}": bank.dtype != torch.float32,
+        "hidden traces filtered by the readout": learning.filter_hidden_traces,
+        "readout traces": learning.filter_readout_trace,
+        "this surrogate": neuron.surrogate != "triangular",
+        "this reset": neuron.reset != "paper",
+        "this loss": learning.loss != "cross_entropy",
+        "these per-tick updates": learning.update == "tick"
+        and (
+            learning.is_preconditioned
+            or learning.keeps_first_moment
+            or learning.gradient_clip is not None
+            or any(rate != 1.0 for rate in learning.layer_rates)
+        ),
+    }
+    return next((name for name, is_asked in asked.items() if is_asked), None)
 
 
 def _plain(array: NDArray[Any], dtype: type[_Number]) -> NDArray[_Number]:

@@ -140,7 +140,7 @@ def make_plan(bank: SlotBank) -> Plan:
         readout_decay=np.float32(network.readout_decay),
         threshold=np.float32(constants.threshold),
         dendritic_reset=np.float32(constants.dendritic_reset),
-        surrogate_width=np.float32(constants.surrogate_width),
+        surrogate_width=np.float32(network.neuron.surrogate_width),
         dendrite_amplitude=float(constants.dendrite_amplitude),
         soma_amplitude=float(constants.soma_amplitude),
         profile_shape=float(profile.shape),

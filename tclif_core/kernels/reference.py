@@ -1,26 +1,31 @@
 """The truth: one row after the other, one tick after the other, in plain torch.
 
-Composes `two_compartment`, `eligibility`, `readout`, `eprop` and `optimizers` and adds nothing to
-them; other backends prove themselves against it. Computes in the bank's type, float32 or float64.
+Composes `two_compartment`, `eligibility` and `readout`, and for learning `reference_learning` and
+`segment_update`, and adds nothing to them; other backends prove themselves against it. Computes in
+the bank's type, float32 or float64.
 """
+
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-from tclif_core import eligibility, eprop, optimizers, readout, two_compartment
+from tclif_core import eligibility, readout, segment_update, two_compartment
 from tclif_core.batch import AdvanceResult, Batch, Strand
 from tclif_core.decay_profile import decay_at
-from tclif_core.row_layout import learnt_scalars, line_field, n_inputs_below, scalars_offset
+from tclif_core.kernels.reference_learning import TickLearning
+from tclif_core.optimizers import PlainArithmetic
+from tclif_core.row_layout import learnt_scalars, line_field
 from tclif_core.slot_bank import (
     FIRST_SPIKES,
     LABELLED_TICKS,
     N_PENDING,
-    N_UPDATES,
     TICK,
     TICKS_SINCE_OPEN,
     SlotBank,
 )
-from tclif_core.surrogate_gradient import triangular
+from tclif_core.surrogate_gradient import SURROGATES
 from tclif_core.two_compartment import SCALARS, Dynamics, NeuronState
 
 
@@ -38,13 +43,15 @@ class ReferenceKernel:
         for row in range(block.n_rows):
             slot, strand = int(batch.slots[row]), Strand(int(batch.strands[row]))
             walk = _Row(bank, slot, strand, learns=bool(batch.learn[row]))
+            labelled = batch.labelled
             for tick in range(block.row_ticks[row], block.row_ticks[row + 1]):
                 events = slice(block.tick_events[tick], block.tick_events[tick + 1])
                 x = torch.zeros(bank.network.inputs, dtype=bank.dtype)
                 channels = torch.from_numpy(block.channels[events].astype(np.int64))
                 values = torch.from_numpy(block.values[events].astype(dtype))
                 x.index_add_(0, channels, values)
-                logits, mean, loss = walk.tick(x, int(batch.targets[tick]))
+                target = batch.targets[tick] if labelled[tick] >= 0 else None
+                logits, mean, loss = walk.tick(x, target)
                 result.logits[tick] = logits.numpy()
                 result.mean_probabilities[tick] = mean.numpy()
                 result.loss[tick] = loss
@@ -52,25 +59,7 @@ class ReferenceKernel:
 
     def apply_update(self, slot: int) -> bool:
         """See `kernels.Kernel.apply_update`."""
-        bank = self._bank
-        gradient = bank.gradients[slot]
-        finite = optimizers.is_usable(gradient) and bool(bank.parameters[slot].isfinite().all())
-        if finite:
-            bank.updates[slot, N_UPDATES] += 1
-            optimizers.step(
-                bank.learning,
-                bank.parameters[slot, bank.accumulated_from :],
-                gradient,
-                bank.first_moment[slot],
-                bank.second_moment[slot],
-                rate=float(bank.rates[slot]),
-                n_updates=int(bank.updates[slot, N_UPDATES]),
-            )
-            tail = bank.parameters[slot, scalars_offset(bank.parameter_layout) :]
-            tail.clamp_(bank.scalar_bounds[0], bank.scalar_bounds[1])
-        gradient.zero_()
-        bank.updates[slot, N_PENDING] = 0
-        return finite
+        return segment_update.apply_update(self._bank, slot, PlainArithmetic())
 
     def warm_up(self) -> None:
         """Nothing is compiled here."""
@@ -81,24 +70,25 @@ class _Row:
 
     def __init__(self, bank: SlotBank, slot: int, strand: Strand, *, learns: bool) -> None:
         self._bank, self._learns = bank, learns
-        self._network, self._learning = bank.network, bank.learning
+        self._network, self._loss = bank.network, bank.learning.loss
         self._constants = two_compartment.neuron_constants(bank.network.neuron)
+        self._surrogate = SURROGATES[bank.network.neuron.surrogate]
         self._learnt = learnt_scalars(bank.network, bank.learning)
         self._parameters = bank.parameter_views(slot)
         self._state = bank.state_views(slot, strand)
-        self._gradients = bank.gradient_views(slot)
-        self._feedback = bank.feedback_layout.views(bank.feedback[slot])
-        layers = range(len(bank.network.hidden))
-        fields = [line_field(bank.network, bank.parameter_layout, layer) for layer in layers]
-        self._lines = [field.view(bank.parameters[slot]) for field in fields]
-        if bank.learning.update == "segment":
-            self._line_gradients = [field.view(bank.gradients[slot]) for field in fields]
+        self._lines = [
+            line_field(bank.network, bank.parameter_layout, layer).view(bank.parameters[slot])
+            for layer in range(len(bank.network.hidden))
+        ]
+        if learns:
+            self._learning = TickLearning(bank, slot, self._state)
         self._sums = bank.sums[slot, strand]
         self._counters = bank.counters[slot, strand]
         self._updates = bank.updates[slot]
-        self._rate = float(bank.rates[slot])
 
-    def tick(self, x: torch.Tensor, target: int) -> tuple[torch.Tensor, torch.Tensor, float]:
+    def tick(
+        self, x: torch.Tensor, target: NDArray[Any] | None
+    ) -> tuple[torch.Tensor, torch.Tensor, float]:
         """Advance by one tick; return its logits ``[C]``, the mean of p ``[C]``, the loss."""
         counters, sums = self._counters, self._sums
         spikes = x
@@ -113,19 +103,31 @@ class _Row:
             self._network.readout_decay,
         )
         self._state["logits"].copy_(logits)
+        if self._learns:
+            self._learning.filter_traces()
         p = readout.probabilities(logits)
         sums[:-1] += p
         counters[TICK] += 1
         counters[TICKS_SINCE_OPEN] += 1
         loss = 0.0
-        if target >= 0:
-            loss = float(readout.cross_entropy(logits, target))
+        if target is not None:
+            loss, error = self._loss_and_error(logits, p, target)
             sums[-1] += loss
             counters[LABELLED_TICKS] += 1
             if self._learns:
-                self._learn(readout.output_error(p, target))
+                self._learning.learn(error)
                 self._updates[N_PENDING] += 1
         return logits, sums[:-1] / float(counters[TICK]), loss
+
+    def _loss_and_error(
+        self, logits: torch.Tensor, p: torch.Tensor, target: NDArray[Any]
+    ) -> tuple[float, torch.Tensor]:
+        if self._loss == "cross_entropy":
+            loss = readout.cross_entropy(logits, int(target))
+            return float(loss), readout.cross_entropy_error(p, int(target))
+        values = torch.from_numpy(target).to(logits.dtype)
+        loss = readout.mean_squared(logits, values)
+        return float(loss), readout.mean_squared_error(logits, values)
 
     def _dynamics(self, layer: int) -> Dynamics:
         minima = [self._parameters[f"layer{layer}.{name}"] for name in SCALARS[:2]]
@@ -147,14 +149,15 @@ class _Row:
         dynamics = self._dynamics(layer)
         names = [f"layer{layer}.{name}" for name in ("dendrite", "soma", "spikes")]
         before = NeuronState(*(state[name].clone() for name in names))
+        before = two_compartment.reset_early(before, self._constants)
         own = [before.spikes] if self._network.recurrent else []
         lines = torch.cat([below, *own, torch.ones(1, dtype=below.dtype)])
         current = lines @ self._lines[layer]
         after, distance = two_compartment.advance(before, current, dynamics, self._constants)
         for name, value in zip(names, after, strict=True):
             state[name].copy_(value)
-        width = self._constants.surrogate_width
-        state[f"layer{layer}.pseudo_derivative"].copy_(triangular(distance, width))
+        psi = self._surrogate(distance, self._network.neuron.surrogate_width)
+        state[f"layer{layer}.pseudo_derivative"].copy_(psi)
         if self._learns:
             self._advance_pair(f"layer{layer}.eligibility", dynamics, lines, 0.0)
             for name in self._learnt:
@@ -178,49 +181,3 @@ class _Row:
         )
         dendrite.copy_(pair.dendrite)
         soma.copy_(pair.soma)
-
-    def _learn(self, error: torch.Tensor) -> None:
-        """Add this tick's gradient estimate, or move the weights by it."""
-        # every signal first: they all use the weights as they were before this tick's update
-        neuron_errors = self._neuron_errors(error)
-        top = len(neuron_errors) - 1
-        readout_step = eprop.gradient_estimate(self._state[f"layer{top}.spikes"], error)
-        for layer, neuron_error in enumerate(neuron_errors):
-            for name in self._learnt:
-                trace = self._state[f"layer{layer}.{name}.soma"]
-                self._gradients[f"layer{layer}.{name}"].add_(
-                    eprop.scalar_gradient_estimate(trace, neuron_error)
-                )
-            estimate = eprop.gradient_estimate(
-                self._state[f"layer{layer}.eligibility.soma"], neuron_error
-            )
-            if self._learning.update == "segment":
-                self._line_gradients[layer].add_(estimate)
-            else:
-                self._lines[layer].sub_(self._rate * estimate)
-        if self._learning.update == "segment":
-            self._gradients["readout.w"].add_(readout_step)
-            self._gradients["readout.b"].add_(error)
-        else:
-            self._parameters["readout.w"].sub_(self._rate * readout_step)
-            self._parameters["readout.b"].sub_(self._rate * error)
-
-    def _neuron_errors(self, error: torch.Tensor) -> list[torch.Tensor]:
-        """Return d of every layer ``[N]``, from the first to the top."""
-        top = len(self._network.hidden) - 1
-        errors: list[torch.Tensor] = []
-        for layer in range(top, -1, -1):
-            if self._learning.feedback == "broadcast":
-                weights = self._feedback[f"layer{layer}.feedback"]
-                signal = eprop.broadcast_learning_signal(error, weights)
-            elif layer == top:
-                signal = eprop.top_learning_signal(error, self._parameters["readout.w"])
-            else:
-                signal = eprop.chained_learning_signal(
-                    errors[0],
-                    self._lines[layer + 1][: n_inputs_below(self._network, layer + 1)],
-                    self._parameters[f"layer{layer + 1}.dendrite_to_soma"],
-                )
-            pseudo_derivative = self._state[f"layer{layer}.pseudo_derivative"]
-            errors.insert(0, eprop.neuron_error(signal, pseudo_derivative))
-        return errors

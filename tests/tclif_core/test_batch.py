@@ -90,13 +90,15 @@ def test_a_batch_that_does_not_fit_together_is_refused(changes: dict[str, Any], 
 
 
 def test_what_a_batch_addresses_must_exist() -> None:
-    _batch().check_ranges(n_inputs=5, n_classes=2)
+    _batch().check_ranges(n_inputs=5, n_classes=2, loss="cross_entropy")
     with pytest.raises(ValueError, match=r"channels must lie in \[0, 3\], got 0 to 4"):
-        _batch().check_ranges(n_inputs=4, n_classes=2)
+        _batch().check_ranges(n_inputs=4, n_classes=2, loss="cross_entropy")
     with pytest.raises(ValueError, match=r"targets must lie in \[-1, 0\], got -1 to 1"):
-        _batch().check_ranges(n_inputs=5, n_classes=1)
+        _batch().check_ranges(n_inputs=5, n_classes=1, loss="cross_entropy")
     with pytest.raises(ValueError, match=r"targets must lie in \[-1, 1\], got -2 to 0"):
-        _batch(targets=np.array([-2, 0, 0])).check_ranges(n_inputs=5, n_classes=2)
+        _batch(targets=np.array([-2, 0, 0])).check_ranges(
+            n_inputs=5, n_classes=2, loss="cross_entropy"
+        )
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
@@ -105,14 +107,14 @@ def test_input_must_be_finite(bad: float) -> None:
     batch = _batch(block=EventBlock(ROWS, TICKS, CHANNELS, values))
 
     with pytest.raises(ValueError, match="values must be finite"):
-        batch.check_ranges(n_inputs=5, n_classes=2)
+        batch.check_ranges(n_inputs=5, n_classes=2, loss="cross_entropy")
 
 
 def test_a_negative_channel_is_out_of_range() -> None:
     block = EventBlock(ROWS, TICKS, np.array([4, -1, 1], np.int32), VALUES)
 
     with pytest.raises(ValueError, match="got -1 to 4"):
-        _batch(block=block).check_ranges(n_inputs=5, n_classes=2)
+        _batch(block=block).check_ranges(n_inputs=5, n_classes=2, loss="cross_entropy")
 
 
 def test_room_for_a_result_has_a_place_for_each_tick() -> None:
@@ -128,4 +130,4 @@ def test_a_tick_has_no_more_pairs_than_the_network_has_inputs() -> None:
     batch = Batch(np.array([0]), np.array([0]), np.array([True]), block, np.array([0]))
 
     with pytest.raises(ValueError, match="at most 2 pairs, one a channel, got 3"):
-        batch.check_ranges(n_inputs=2, n_classes=2)
+        batch.check_ranges(n_inputs=2, n_classes=2, loss="cross_entropy")

@@ -37,11 +37,20 @@ SIZES: dict[str, Any] = {"inputs": 3, "hidden": (4,), "classes": 2}
         (NetworkSpec, "hidden_gain", -1.0, "[0, 1000]"),
         (NetworkSpec, "recurrent_gain", -1.0, "[0, 1000]"),
         (NetworkSpec, "readout_gain", -1.0, "[0, 1000]"),
-        (LearningSpec, "update", "never", "segment, tick"),
+        (LearningSpec, "update", "never", "segment, tick, frozen"),
         (LearningSpec, "optimizer", "lion", "adam, rmsprop, sgd"),
         (LearningSpec, "feedback", "none", "chain, broadcast"),
         (LearningSpec, "learn_decay_minima", 0, "true or false"),
-        (LearningSpec, "learn_couplings", None, "true or false"),
+        (LearningSpec, "learn_couplings", 2, "true or false"),
+        (LearningSpec, "loss", "hinge", "cross_entropy, mean_squared"),
+        (LearningSpec, "filter_readout_trace", None, "true or false"),
+        (LearningSpec, "filter_hidden_traces", 1, "true or false"),
+        (LearningSpec, "layer_rates", 1.0, "a tuple of numbers"),
+        (LearningSpec, "layer_rates", (1.0, -1.0), "[0, 1000]"),
+        (LearningSpec, "momentum", 1.0, "[0, 0.999999]"),
+        (LearningSpec, "preconditioner_epsilon", 0.0, "[1e-30, 1000]"),
+        (LearningSpec, "gradient_clip", 0.0, "[1e-12, 1e+18]"),
+        (LearningSpec, "weight_decay", -1.0, "[0, 1000]"),
         (LearningSpec, "first_moment_decay", 1.0, "[0, 0.999999]"),
         (LearningSpec, "second_moment_decay", -0.1, "[0, 1]"),
         (LearningSpec, "square_decay", 1.0, "[0, 1]"),
@@ -77,8 +86,8 @@ def test_a_lif_has_no_dendrite_to_check() -> None:
     assert NeuronSpec(kind="lif", dendrite_decay_minimum=7.0).dendrite_decay_minimum == 7.0
 
 
-def test_per_tick_updates_need_plain_sgd() -> None:
-    with pytest.raises(ValueError, match="update 'tick' needs optimizer 'sgd', got 'adam'"):
+def test_per_tick_updates_know_no_adam() -> None:
+    with pytest.raises(ValueError, match="update 'tick' needs optimizer 'sgd' or 'rmsprop'"):
         LearningSpec(update="tick")
 
 

@@ -3,7 +3,10 @@ import math
 import pytest
 import torch
 
-from tclif_core import LearningSpec, optimizers
+from tclif_core import LearningSpec
+from tclif_core.optimizers import OptimizerRows, PlainArithmetic
+
+PLAIN = PlainArithmetic()
 
 
 def _step(
@@ -13,15 +16,9 @@ def _step(
     first, second = torch.zeros_like(parameters), torch.zeros_like(parameters)
     path = []
     for n, gradient in enumerate(gradients, start=1):
-        optimizers.step(
-            learning,
-            parameters,
-            torch.tensor([gradient], dtype=torch.float64),
-            first,
-            second,
-            rate=rate,
-            n_updates=n,
-        )
+        given = torch.tensor([gradient], dtype=torch.float64)
+        rows = OptimizerRows(parameters, given, first, second)
+        PLAIN.step(learning, rows, rate=rate, n_updates=n)
         path.append(float(parameters))
     return path
 
@@ -84,7 +81,8 @@ def test_fifty_steps_equal_those_of_torch(optimizer: str, momentum: float) -> No
         gradient = torch.randn(40, dtype=torch.float64)
         theirs.grad = gradient.clone()
         torchs.step()
-        optimizers.step(learning, ours, gradient, first, second, rate=1e-2, n_updates=n)
+        rows = OptimizerRows(ours, gradient, first, second)
+        PLAIN.step(learning, rows, rate=1e-2, n_updates=n)
 
     assert torch.allclose(ours, theirs.detach(), rtol=0, atol=1e-13)
 
@@ -93,14 +91,13 @@ def test_step_leaves_the_gradient_untouched() -> None:
     gradient = torch.ones(3)
     zeros = torch.zeros(3)
 
-    optimizers.step(
-        LearningSpec(), zeros, gradient, zeros.clone(), zeros.clone(), rate=1.0, n_updates=1
-    )
+    rows = OptimizerRows(zeros, gradient, zeros.clone(), zeros.clone())
+    PLAIN.step(LearningSpec(), rows, rate=1.0, n_updates=1)
 
     assert gradient.tolist() == [1.0, 1.0, 1.0]
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf, 1.1e18])
 def test_a_gradient_without_finite_square_is_not_usable(bad: float) -> None:
-    assert optimizers.is_usable(torch.tensor([1.0, -1e18]))
-    assert not optimizers.is_usable(torch.tensor([1.0, bad]))
+    assert PLAIN.is_usable(torch.tensor([1.0, -1e18]))
+    assert not PLAIN.is_usable(torch.tensor([1.0, bad]))

@@ -39,7 +39,7 @@ def test_loss_of_a_sure_miss_is_finite() -> None:
 def test_error_is_the_probabilities_minus_one_at_the_target() -> None:
     p = torch.tensor([0.25, 0.75])
 
-    error = readout.output_error(p, 1)
+    error = readout.cross_entropy_error(p, 1)
 
     assert error.tolist() == [0.25, -0.25]
     assert p.tolist() == [0.25, 0.75]
@@ -50,7 +50,7 @@ def test_error_is_the_losss_derivative_by_the_logits() -> None:
     loss = readout.cross_entropy(logits, 2)
     loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
 
-    error = readout.output_error(readout.probabilities(logits.detach()), 2)
+    error = readout.cross_entropy_error(readout.probabilities(logits.detach()), 2)
 
     assert logits.grad is not None
     assert error.tolist() == pytest.approx(logits.grad.tolist(), abs=1e-15)
