@@ -1,12 +1,12 @@
 # ruff: noqa: PLR0917 - compiled functions take positions; groups would hide shapes
-"""Compiled loops that advance one layer, or the readout, by one tick.
+"""Compiled loops that advance one layer by one tick.
 
-Equations are those of `two_compartment`, `eligibility` and `readout`. Input is sparse: a layer's
-current gathers the lines that are active, channels with events and neurons that spiked. Traces and
-potentials below `TINY` become zero: numbers on their way to zero would end as denormals, which cost
-a hundred times as much; and what is zero can be skipped.
+Equations are those of `two_compartment`, `surrogate_gradient` and `eligibility`. Input is sparse: a
+layer's current gathers the lines that are active, channels with events and neurons that spiked.
+Traces and potentials below `TINY` become zero: numbers on their way to zero would end as denormals,
+which cost a hundred times as much; and what is zero can be skipped.
 
-Shapes: M input lines, N neurons, C classes.
+Shapes: M input lines, N neurons.
 """
 
 import math
@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 
 from tclif_core.kernels.compilation import compiled
 from tclif_core.kernels.cpu_plan import (
+    FAST_SIGMOID,
     N_BELOW,
     N_LINES,
+    RECTANGULAR,
     SCALARS_AT,
-    Doubles,
+    TRIANGULAR,
     Floats,
     Integers,
     Plan,
@@ -131,31 +133,76 @@ def advance_eligibility(
 
 
 @compiled
+def reset_early(plan: Plan, neurons: Floats, dendrite_before: Floats, soma_before: Floats) -> None:
+    """Copy a layer's potentials ``[N]`` out of its neurons ``[4, N]``, less an early reset."""
+    dendrite, soma, spikes = neurons[0], neurons[1], neurons[2]
+    for j in range(len(soma_before)):
+        dendrite_before[j] = dendrite[j] - plan.early_dendritic_reset * spikes[j]
+        soma_before[j] = soma[j] - plan.early_soma_reset * spikes[j]
+
+
+@compiled
 def advance_neurons(
-    dendrite: Floats,
-    soma: Floats,
-    spikes: Floats,
-    pseudo_derivative: Floats,
+    plan: Plan,
+    neurons: Floats,
+    dendrite_before: Floats,
+    soma_before: Floats,
     current: Floats,
     dynamics: Floats,
-    threshold: np.float32,
-    reset: np.float32,
-    width: np.float32,
 ) -> None:
-    """Move a layer's neurons ``[N]``."""
+    """Move a layer's neurons; their distances to the threshold take the pseudo-derivatives' place.
+
+    Args:
+        plan: The bank's.
+        neurons: Dendrite, soma, spikes and pseudo-derivative ``[4, N]``, written in place.
+        dendrite_before: From `reset_early` ``[N]``.
+        soma_before: Likewise.
+        current: Weighted synaptic input ``[N]``.
+        dynamics: Decays and couplings of the tick ``[4]``.
+    """
+    dendrite, soma, spikes, distances = neurons[0], neurons[1], neurons[2], neurons[3]
     dendrite_decay, soma_decay = dynamics[0], dynamics[1]
     soma_to_dendrite, dendrite_to_soma = dynamics[2], dynamics[3]
-    height = ONE / (width * width)
-    for j in range(len(soma)):
-        d = dendrite_decay * dendrite[j] + soma_to_dendrite * soma[j] + current[j]
-        d -= reset * spikes[j]
-        s = soma_decay * soma[j] + dendrite_to_soma * d - threshold * spikes[j]
+    for j in range(len(current)):
+        d = dendrite_decay * dendrite_before[j] + soma_to_dendrite * soma_before[j] + current[j]
+        d -= plan.dendritic_reset * spikes[j]
+        s = soma_decay * soma_before[j] + dendrite_to_soma * d - plan.soma_reset * spikes[j]
         dendrite[j] = d if abs(d) >= TINY else ZERO
         soma[j] = s if abs(s) >= TINY else ZERO
-        distance = s - threshold
+        distance = s - plan.threshold
         spikes[j] = ONE if distance >= ZERO else ZERO
-        near = width - abs(distance)
-        pseudo_derivative[j] = near * height if near > ZERO else ZERO
+        distances[j] = distance
+
+
+@compiled
+def take_surrogate(surrogate: int, width: np.float32, distances: Floats) -> None:
+    """Turn distances to the threshold ``[N]`` into pseudo-derivatives, in place.
+
+    Args:
+        surrogate: Place in `cpu_plan.SURROGATE_CODES`.
+        width: w, positive.
+        distances: Of the somas to the threshold.
+    """
+    if surrogate == TRIANGULAR:
+        height = ONE / (width * width)
+        for j in range(len(distances)):
+            near = width - abs(distances[j])
+            distances[j] = near * height if near > ZERO else ZERO
+    elif surrogate == RECTANGULAR:
+        height = ONE / (width + width)
+        for j in range(len(distances)):
+            distances[j] = height if abs(distances[j]) <= width else ZERO
+    elif surrogate == FAST_SIGMOID:
+        for j in range(len(distances)):
+            far = ONE + abs(distances[j]) / width
+            psi = ONE / (far * far)
+            distances[j] = psi if psi >= TINY else ZERO
+    else:
+        steepness = np.float32(math.pi) / width
+        for j in range(len(distances)):
+            far = steepness * distances[j]
+            psi = ONE / (width * (ONE + far * far))
+            distances[j] = psi if psi >= TINY else ZERO
 
 
 @compiled
@@ -198,41 +245,3 @@ def advance_scalar_traces(
             s = soma_decay * trace_s[j] + dendrite_to_soma * d + enters_soma * drive[j]
             trace_d[j] = d if abs(d) >= TINY else ZERO
             trace_s[j] = s if abs(s) >= TINY else ZERO
-
-
-@compiled
-def advance_readout(
-    logits: Floats,
-    weights: Floats,
-    biases: Floats,
-    spiking: Integers,
-    readout_decay: np.float32,
-    probabilities: Floats,
-    sums: Doubles,
-) -> None:
-    """Move the logits ``[C]``; write the probabilities and add them to their sum."""
-    for c in range(len(logits)):
-        logits[c] = readout_decay * logits[c] + biases[c]
-    for i in range(len(spiking)):
-        line = weights[spiking[i]]
-        for c in range(len(logits)):
-            logits[c] += line[c]
-    highest = logits.max()
-    total = ZERO
-    for c in range(len(logits)):
-        probabilities[c] = np.exp(logits[c] - highest)
-        total += probabilities[c]
-    for c in range(len(logits)):
-        probabilities[c] /= total
-        sums[c] += probabilities[c]
-
-
-@compiled
-def cross_entropy(logits: Floats, target: int) -> np.float32:
-    """Return the loss of a tick from its logits ``[C]``."""
-    highest = logits.max()
-    total = ZERO
-    for c in range(len(logits)):
-        total += np.exp(logits[c] - highest)
-    loss: np.float32 = np.log(total) + highest - logits[target]
-    return loss

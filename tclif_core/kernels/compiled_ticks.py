@@ -1,7 +1,7 @@
 # ruff: noqa: PLR0917 - compiled functions take positions; groups would hide shapes
 """Compiled walk through a batch: rows one after the other, nothing in Python between ticks.
 
-A call ends with an empty block of waiting outer products (see `compiled_learning`), so that no bit
+A call ends with an empty block of waiting outer products (see `compiled_settling`), so that no bit
 depends on how a row's ticks are cut into calls.
 
 Shapes: as in `batch`; the bank's rows are flat, see `row_layout`.
@@ -12,20 +12,20 @@ from numpy.typing import NDArray
 
 from tclif_core.kernels.compilation import compiled
 from tclif_core.kernels.compiled_layers import (
-    ONE,
     ZERO,
     advance_eligibility,
     advance_neurons,
-    advance_readout,
     advance_scalar_traces,
-    cross_entropy,
     find_dynamics,
     gather,
     list_active,
     list_spikes,
+    reset_early,
+    take_surrogate,
 )
 from tclif_core.kernels.compiled_learning import learn as learn_tick
-from tclif_core.kernels.compiled_learning import lines_of, settle_all, settle_layer
+from tclif_core.kernels.compiled_readout import advance_readout, filter_spikes, find_loss
+from tclif_core.kernels.compiled_settling import lines_of, settle_all, settle_layer
 from tclif_core.kernels.cpu_plan import (
     BLOCK,
     ELIGIBILITY_AT,
@@ -38,6 +38,7 @@ from tclif_core.kernels.cpu_plan import (
     Integers,
     Plan,
     Rows,
+    SlotRows,
     Workspace,
 )
 from tclif_core.slot_bank import (
@@ -53,14 +54,13 @@ from tclif_core.slot_bank import (
 def _advance_layer(
     plan: Plan,
     layer: int,
-    parameters: Floats,
+    rows: SlotRows,
     state: Floats,
     work: Workspace,
     channels: NDArray[np.int32],
     values: Floats,
     learns: bool,  # noqa: FBT001 - compiled code takes positions
     n_waiting: int,
-    scale: np.float32,
 ) -> None:
     """Advance a layer by one tick, its traces too if the row learns."""
     sizes = plan.layers[layer]
@@ -78,9 +78,9 @@ def _advance_layer(
     )
     lines, line_values = work.lines[:n_active], work.line_values[:n_active]
     if plan.is_per_tick and n_waiting > 0:
-        settle_layer(plan, layer, parameters, work, lines, n_waiting, scale)
+        settle_layer(plan, layer, rows, work, lines, n_waiting)
     current = work.vectors[0, :n_neurons]
-    gather(current, lines_of(plan, layer, parameters), lines, line_values)
+    gather(current, lines_of(plan, layer, rows.parameters), lines, line_values)
     dynamics = work.dynamics[layer]
     if learns:
         at = sizes[ELIGIBILITY_AT]
@@ -89,19 +89,9 @@ def _advance_layer(
     at = sizes[STATE_AT]
     neurons = state[at : at + 4 * n_neurons].reshape((4, n_neurons))
     dendrite_before, soma_before = work.vectors[1, :n_neurons], work.vectors[2, :n_neurons]
-    dendrite_before[:] = neurons[0]
-    soma_before[:] = neurons[1]
-    advance_neurons(
-        neurons[0],
-        neurons[1],
-        neurons[2],
-        neurons[3],
-        current,
-        dynamics,
-        plan.threshold,
-        plan.dendritic_reset,
-        plan.surrogate_width,
-    )
+    reset_early(plan, neurons, dendrite_before, soma_before)
+    advance_neurons(plan, neurons, dendrite_before, soma_before, current, dynamics)
+    take_surrogate(plan.surrogate, plan.surrogate_width, neurons[3])
     work.n_spiking[layer] = list_spikes(neurons[2], work.spiking[layer])
     if learns:
         at = sizes[FIRST_TRACE_AT]
@@ -113,11 +103,40 @@ def _advance_layer(
 
 
 @compiled
+def _advance_layers(
+    plan: Plan,
+    rows: SlotRows,
+    state: Floats,
+    counters: Integers,
+    work: Workspace,
+    channels: NDArray[np.int32],
+    values: Floats,
+    learns: bool,  # noqa: FBT001 - compiled code takes positions
+    n_waiting: int,
+) -> None:
+    """Advance all layers by one tick, from the input upward."""
+    find_dynamics(plan, counters[TICK], rows.parameters, work.dynamics)
+    for layer in range(len(plan.layers)):
+        _advance_layer(plan, layer, rows, state, work, channels, values, learns, n_waiting)
+        counters[FIRST_SPIKES + layer] += work.n_spiking[layer]
+
+
+@compiled
+def _begin_row(plan: Plan, state: Floats, work: Workspace, rate: float) -> None:
+    """Make scratch that ticks hand on hold what it does before a row's first tick."""
+    work.settled[:] = 0
+    for layer in range(len(plan.layers)):
+        at = plan.layers[layer, STATE_AT] + 2 * plan.layers[layer, N_NEURONS]
+        spikes = state[at : at + plan.layers[layer, N_NEURONS]]
+        work.n_spiking[layer] = list_spikes(spikes, work.spiking[layer])
+    for n in range(len(work.scales)):
+        work.scales[n] = -rate * plan.layer_rates[n] if plan.is_per_tick else 1.0
+
+
+@compiled
 def _advance_row(
     plan: Plan,
-    parameters: Floats,
-    gradients: Floats,
-    feedback: Floats,
+    rows: SlotRows,
     state: Floats,
     sums: Doubles,
     counters: Integers,
@@ -130,43 +149,41 @@ def _advance_row(
     tick_events: Integers,
     channels: NDArray[np.int32],
     values: Floats,
-    targets: Integers,
+    labels: Integers,
+    target_values: Floats,
     logits: Floats,
     mean_probabilities: Floats,
     loss: Floats,
 ) -> None:
     """Advance one slot's strand by its ticks ``[first_tick, last_tick)``."""
-    scale = np.float32(-rate) if plan.is_per_tick else ONE
     n_layers, n_classes = len(plan.layers), len(work.error)
     n_top = plan.layers[n_layers - 1, N_NEURONS]
     at, end = plan.readout_at, plan.readout_at + n_top * n_classes
-    w_out, b_out = parameters[at:end].reshape((n_top, n_classes)), parameters[end : end + n_classes]
+    w_out = rows.parameters[at:end].reshape((n_top, n_classes))
+    b_out = rows.parameters[end : end + n_classes]
+    at = plan.layers[n_layers - 1, STATE_AT] + 2 * n_top
+    top_spikes = state[at : at + n_top]
     y = state[plan.logits_at : plan.logits_at + n_classes]
-    work.settled[:] = 0
-    for layer in range(n_layers):
-        at = plan.layers[layer, STATE_AT] + 2 * plan.layers[layer, N_NEURONS]
-        spikes = state[at : at + plan.layers[layer, N_NEURONS]]
-        work.n_spiking[layer] = list_spikes(spikes, work.spiking[layer])
+    _begin_row(plan, state, work, rate)
     n_waiting = 0
     for tick in range(first_tick, last_tick):
         begin, end = tick_events[tick], tick_events[tick + 1]
-        find_dynamics(plan, counters[TICK], parameters, work.dynamics)
-        for layer in range(n_layers):
-            _advance_layer(
-                plan,
-                layer,
-                parameters,
-                state,
-                work,
-                channels[begin:end],
-                values[begin:end],
-                learns,
-                n_waiting,
-                scale,
-            )
-            counters[FIRST_SPIKES + layer] += work.n_spiking[layer]
+        _advance_layers(
+            plan,
+            rows,
+            state,
+            counters,
+            work,
+            channels[begin:end],
+            values[begin:end],
+            learns,
+            n_waiting,
+        )
         spiking = work.spiking[n_layers - 1, : work.n_spiking[n_layers - 1]]
         advance_readout(y, w_out, b_out, spiking, plan.readout_decay, work.probabilities, sums)
+        if learns and plan.filters_readout_trace:
+            at = plan.readout_trace_at
+            filter_spikes(state[at : at + n_top], top_spikes, plan.readout_decay)
         counters[TICK] += 1
         counters[TICKS_SINCE_OPEN] += 1
         n_ticks = np.float64(counters[TICK])
@@ -174,22 +191,22 @@ def _advance_row(
             logits[tick, c] = y[c]
             mean_probabilities[tick, c] = sums[c] / n_ticks
         loss[tick] = ZERO
-        target = targets[tick]
-        if target < 0:
+        label = labels[tick]
+        if label < 0:
             continue
-        loss[tick] = cross_entropy(y, target)
+        loss[tick] = find_loss(
+            plan.is_mean_squared, y, work.probabilities, label, target_values, tick, work.error
+        )
         sums[n_classes] += loss[tick]
         counters[LABELLED_TICKS] += 1
         if learns:
-            work.error[:] = work.probabilities
-            work.error[target] -= ONE
-            learn_tick(plan, parameters, gradients, feedback, state, work, n_waiting, scale)
+            learn_tick(plan, rows, state, work, n_waiting)
             updates[N_PENDING] += 1
             n_waiting += 1
             if n_waiting == BLOCK:
-                settle_all(plan, parameters, gradients, work, n_waiting, scale)
+                settle_all(plan, rows, work, n_waiting)
                 n_waiting = 0
-    settle_all(plan, parameters, gradients, work, n_waiting, scale)
+    settle_all(plan, rows, work, n_waiting)
 
 
 @compiled
@@ -204,7 +221,8 @@ def advance_rows(
     tick_events: Integers,
     channels: NDArray[np.int32],
     values: Floats,
-    targets: Integers,
+    labels: Integers,
+    target_values: Floats,
     logits: Floats,
     mean_probabilities: Floats,
     loss: Floats,
@@ -222,7 +240,8 @@ def advance_rows(
         tick_events: Likewise.
         channels: Likewise.
         values: Likewise.
-        targets: Of each tick ``[B]``.
+        labels: Which ticks have a target ``[B]``: its class, 0 for numbers, -1 without one.
+        target_values: What the logits should be ``[B, C]``; ``[0, C]`` where targets are classes.
         logits: Written, like the next two, at every tick.
         mean_probabilities: Likewise.
         loss: Likewise.
@@ -231,9 +250,13 @@ def advance_rows(
         slot, strand = slots[row], strands[row]
         _advance_row(
             plan,
-            rows.parameters[slot],
-            rows.gradients[slot],
-            rows.feedback[slot],
+            SlotRows(
+                rows.parameters[slot],
+                rows.gradients[slot],
+                rows.first_moment[slot],
+                rows.second_moment[slot],
+                rows.feedback[slot],
+            ),
             rows.state[slot, strand],
             rows.sums[slot, strand],
             rows.counters[slot, strand],
@@ -246,7 +269,8 @@ def advance_rows(
             tick_events,
             channels,
             values,
-            targets,
+            labels,
+            target_values,
             logits,
             mean_probabilities,
             loss,

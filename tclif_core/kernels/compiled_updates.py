@@ -15,7 +15,7 @@ from tclif_core.kernels.compilation import compiled, reordered
 Floats = NDArray[np.float32]
 
 # below it, a moment's decay would soon make it a denormal, which costs a hundred times as much
-_TINY_MOMENT, _TINY_SQUARE = np.float32(1e-25), np.float32(1e-36)
+TINY_MOMENT, _TINY_SQUARE = np.float32(1e-25), np.float32(1e-36)
 _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
 
 
@@ -51,7 +51,7 @@ def step_velocity(velocity: Floats, gradient: Floats, momentum: np.float32) -> N
     """Let a velocity take up a gradient."""
     for i in range(len(gradient)):
         moved = momentum * velocity[i] + gradient[i]
-        velocity[i] = moved if abs(moved) >= _TINY_MOMENT else _ZERO
+        velocity[i] = moved if abs(moved) >= TINY_MOMENT else _ZERO
 
 
 @compiled
@@ -118,7 +118,7 @@ def step_adam(
     for i in range(len(gradient)):
         g = gradient[i]
         mean = keep_first * first_moment[i] + take_first * g
-        mean = mean if abs(mean) >= _TINY_MOMENT else _ZERO
+        mean = mean if abs(mean) >= TINY_MOMENT else _ZERO
         square = keep_second * second_moment[i] + take_second * (g * g)
         square = square if square >= _TINY_SQUARE else _ZERO
         parameters[i] -= step * mean / (np.sqrt(square * square_scale) + epsilon)

@@ -21,8 +21,9 @@ from tclif_core.slot_bank import SlotBank
 
 _Number = TypeVar("_Number", bound=np.generic)
 _LARGEST_GRADIENT = np.float32(LARGEST_GRADIENT)
-_OPTIMIZERS = (
-    LearningSpec(optimizer="sgd"),
+# together they run through every loop; `advance_rows` is one for all
+_RULES = (
+    LearningSpec(optimizer="sgd", momentum=0.5, gradient_clip=1.0),
     LearningSpec(optimizer="rmsprop"),
     LearningSpec(optimizer="adam"),
 )
@@ -42,6 +43,10 @@ class CpuKernel:
         """See `kernels.Kernel.advance`."""
         bank, block = self._bank, batch.block
         result = AdvanceResult.allocate(block.n_ticks, bank.network.classes, np.float32)
+        if batch.targets.ndim == 1:
+            target_values: NDArray[Any] = np.zeros((0, bank.network.classes), np.float32)
+        else:
+            target_values = batch.targets
         if len(self._rows.rates) != bank.capacity:
             # the bank has grown: its rows lie elsewhere now
             self._rows = make_rows(bank)
@@ -56,7 +61,8 @@ class CpuKernel:
             _plain(block.tick_events, np.int64),
             _plain(block.channels, np.int32),
             _plain(block.values, np.float32),
-            _plain(batch.targets, np.int64),
+            _plain(batch.labelled, np.int64),
+            _plain(target_values, np.float32),
             result.logits,
             result.mean_probabilities,
             result.loss,
@@ -71,7 +77,7 @@ class CpuKernel:
         """Compile, or load from disk, what any bank needs, by running it on banks of its own."""
         # compiled code knows types, not sizes: the smallest network warms up for all
         smallest = NetworkSpec(inputs=1, hidden=(1,), classes=2)
-        for learning in _OPTIMIZERS:
+        for learning in _RULES:
             bank = SlotBank(smallest, learning)
             slot, kernel = bank.open(seed=0, rate=0.0), CpuKernel(bank)
             zero = np.zeros(1, np.int64)
@@ -132,21 +138,9 @@ class CompiledArithmetic:
 
 def what_is_missing(bank: SlotBank) -> str | None:
     """Name what a bank asks for and these loops do not compute; None if they compute it all."""
-    learning, neuron = bank.learning, bank.network.neuron
     asked = {
         f"numbers of type {bank.dtype}": bank.dtype != torch.float32,
-        "hidden traces filtered by the readout": learning.filter_hidden_traces,
-        "readout traces": learning.filter_readout_trace,
-        "this surrogate": neuron.surrogate != "triangular",
-        "this reset": neuron.reset != "paper",
-        "this loss": learning.loss != "cross_entropy",
-        "these per-tick updates": learning.update == "tick"
-        and (
-            learning.is_preconditioned
-            or learning.keeps_first_moment
-            or learning.gradient_clip is not None
-            or any(rate != 1.0 for rate in learning.layer_rates)
-        ),
+        "hidden traces filtered by the readout": bank.learning.filter_hidden_traces,
     }
     return next((name for name, is_asked in asked.items() if is_asked), None)
 

@@ -1,10 +1,12 @@
 """What the loops of the CPU backend work on: sizes and places, the bank's rows, scratch."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tclif_core.hyperparameters import SurrogateName
 from tclif_core.row_layout import learnt_scalars, n_inputs_below, n_lines
 from tclif_core.slot_bank import SlotBank
 from tclif_core.two_compartment import SCALARS, neuron_constants
@@ -34,24 +36,55 @@ BLOCK = 16
 below have together."""
 
 
+TRIANGULAR, RECTANGULAR, FAST_SIGMOID, ARCTAN = range(4)
+SURROGATE_CODES: dict[SurrogateName, int] = {
+    "triangular": TRIANGULAR,
+    "rectangular": RECTANGULAR,
+    "fast_sigmoid": FAST_SIGMOID,
+    "arctan": ARCTAN,
+}
+"""What a surrogate is called in compiled code."""
+
+
 class Plan(NamedTuple):
     """What never changes for a bank.
 
-    ``layers`` is int64 ``[layers, N_COLUMNS]``, ``traces`` int64 ``[4]``: which pair of traces
-    belongs to each of a layer's four numbers, -1 where it is not learnt.
+    Attributes:
+        layers: Sizes and places ``[layers, N_COLUMNS]``.
+        traces: Which pair of traces belongs to each of a layer's four numbers, -1 where it is not
+            learnt ``[4]``.
+        layer_rates: What multiplies the rate, for each layer and then the readout
+            ``[layers + 1]``.
+        momentum: Of per-tick steps, 0 where they keep no velocity.
+        is_preconditioned: Whether squares of segment gradients scale per-tick steps.
+        has_moments: Whether either of the two is so.
+        gradient_clip: Longest estimate of a tick; infinite without one and with segment updates.
     """
 
     layers: Integers
     traces: Integers
+    layer_rates: Doubles
     readout_at: int
     logits_at: int
+    readout_trace_at: int
     accumulated_from: int
     is_recurrent: bool
-    is_per_tick: bool
+    is_mean_squared: bool
     is_broadcast: bool
+    filters_readout_trace: bool
+    is_per_tick: bool
+    has_moments: bool
+    is_preconditioned: bool
+    momentum: np.float32
+    preconditioner_epsilon: np.float32
+    gradient_clip: float
     readout_decay: np.float32
     threshold: np.float32
     dendritic_reset: np.float32
+    soma_reset: np.float32
+    early_dendritic_reset: np.float32
+    early_soma_reset: np.float32
+    surrogate: int
     surrogate_width: np.float32
     dendrite_amplitude: float
     soma_amplitude: float
@@ -64,12 +97,24 @@ class Rows(NamedTuple):
 
     parameters: Floats
     gradients: Floats
+    first_moment: Floats
+    second_moment: Floats
     feedback: Floats
     state: Floats
     sums: Doubles
     counters: Integers
     updates: Integers
     rates: Doubles
+
+
+class SlotRows(NamedTuple):
+    """What learning reads and writes of one slot."""
+
+    parameters: Floats
+    gradients: Floats
+    first_moment: Floats
+    second_moment: Floats
+    feedback: Floats
 
 
 class Workspace(NamedTuple):
@@ -80,7 +125,7 @@ class Workspace(NamedTuple):
         probabilities: ``[C]``.
         error: Of the readout ``[C]``.
         dynamics: Decays and couplings of the tick ``[layers, 4]``.
-        lines: Active lines of a layer, or lines to settle ``[M max]``.
+        lines: Active lines of a layer or the readout, or lines to settle ``[M max]``.
         line_values: What comes in on the active lines ``[M max]``.
         all_lines: 0, 1, … ``[M max]``.
         spiking: Numbers of the neurons that spiked last ``[layers, N max]``.
@@ -88,6 +133,10 @@ class Workspace(NamedTuple):
         traces: eS of a layer's lines at the waiting ticks, ``[BLOCK, M]`` for each layer.
         errors: d of a layer's neurons at the waiting ticks, ``[BLOCK, N]`` for each layer.
         settled: How many of the waiting ticks each line already has, ``[M]`` for each layer.
+        scales: What multiplies an outer product, for each layer and then the readout
+            ``[layers + 1]``: minus the rate into weights, 1 into gradients.
+        steps: How far each number of a line moves for its velocity or estimate ``[N max or C]``.
+        readout_traces: Traces of the readout's lines, its bias line last ``[1, N + 1]``.
     """
 
     vectors: Floats
@@ -102,6 +151,9 @@ class Workspace(NamedTuple):
     traces: Floats
     errors: Floats
     settled: Integers
+    scales: Floats
+    steps: Floats
+    readout_traces: Floats
 
 
 def make_plan(bank: SlotBank) -> Plan:
@@ -110,6 +162,9 @@ def make_plan(bank: SlotBank) -> Plan:
     constants, profile = neuron_constants(network.neuron), network.neuron.profile
     parameters, state = bank.parameter_layout.fields, bank.state_layout.fields
     learnt = learnt_scalars(network, learning)
+    is_per_tick = learning.update == "tick"
+    has_velocity = is_per_tick and learning.keeps_first_moment
+    clip = learning.gradient_clip if is_per_tick else None
     layers = np.zeros((len(network.hidden), N_COLUMNS), np.int64)
     first_line = first_neuron = 0
     for layer, n_neurons in enumerate(network.hidden):
@@ -119,7 +174,7 @@ def make_plan(bank: SlotBank) -> Plan:
         row[N_BELOW] = n_inputs_below(network, layer)
         row[LINES_AT] = parameters[f"{name}.w"].offset
         row[SCALARS_AT] = parameters[f"{name}.{SCALARS[0]}"].offset
-        if learning.feedback == "broadcast":
+        if bank.feedback_layout.fields:
             row[FEEDBACK_AT] = bank.feedback_layout.fields[f"{name}.feedback"].offset
         row[STATE_AT] = state[f"{name}.dendrite"].offset
         row[ELIGIBILITY_AT] = state[f"{name}.eligibility.dendrite"].offset
@@ -131,15 +186,28 @@ def make_plan(bank: SlotBank) -> Plan:
     return Plan(
         layers=layers,
         traces=np.array([learnt.index(n) if n in learnt else -1 for n in SCALARS], np.int64),
+        layer_rates=np.array(learning.rates_of_layers(network), np.float64),
         readout_at=parameters["readout.w"].offset,
         logits_at=state["logits"].offset,
+        readout_trace_at=state["readout.trace"].offset if "readout.trace" in state else 0,
         accumulated_from=bank.accumulated_from,
         is_recurrent=network.recurrent,
-        is_per_tick=learning.update == "tick",
+        is_mean_squared=learning.loss == "mean_squared",
         is_broadcast=learning.feedback == "broadcast",
+        filters_readout_trace="readout.trace" in state,
+        is_per_tick=is_per_tick,
+        has_moments=has_velocity or learning.is_preconditioned,
+        is_preconditioned=learning.is_preconditioned,
+        momentum=np.float32(learning.momentum if has_velocity else 0.0),
+        preconditioner_epsilon=np.float32(learning.preconditioner_epsilon),
+        gradient_clip=float(math.inf if clip is None else clip),
         readout_decay=np.float32(network.readout_decay),
         threshold=np.float32(constants.threshold),
         dendritic_reset=np.float32(constants.dendritic_reset),
+        soma_reset=np.float32(constants.soma_reset),
+        early_dendritic_reset=np.float32(constants.early_dendritic_reset),
+        early_soma_reset=np.float32(constants.early_soma_reset),
+        surrogate=SURROGATE_CODES[network.neuron.surrogate],
         surrogate_width=np.float32(network.neuron.surrogate_width),
         dendrite_amplitude=float(constants.dendrite_amplitude),
         soma_amplitude=float(constants.soma_amplitude),
@@ -157,7 +225,7 @@ def make_workspace(bank: SlotBank, plan: Plan) -> Workspace:
     """Make room for the loops of a bank; nothing in it needs a value but ``all_lines``."""
     widest, n_classes, n_layers = max(bank.network.hidden), bank.network.classes, len(plan.layers)
     n_lines_in_all = int(plan.layers[:, N_LINES].sum())
-    most_lines = int(plan.layers[:, N_LINES].max())
+    most_lines = max(int(plan.layers[:, N_LINES].max()), bank.network.hidden[-1] + 1)
     return Workspace(
         vectors=np.empty((4, widest), np.float32),
         probabilities=np.empty(n_classes, np.float32),
@@ -171,4 +239,7 @@ def make_workspace(bank: SlotBank, plan: Plan) -> Workspace:
         traces=np.empty(BLOCK * n_lines_in_all, np.float32),
         errors=np.empty(BLOCK * sum(bank.network.hidden), np.float32),
         settled=np.empty(n_lines_in_all, np.int64),
+        scales=np.empty(n_layers + 1, np.float32),
+        steps=np.empty(max(widest, n_classes), np.float32),
+        readout_traces=np.empty((1, bank.network.hidden[-1] + 1), np.float32),
     )

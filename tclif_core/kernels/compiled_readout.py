@@ -1,0 +1,100 @@
+# ruff: noqa: PLR0917 - compiled functions take positions; groups would hide shapes
+"""Compiled loops of the readout: logits, losses with their errors, what its leak remembers.
+
+Equations are those of `readout`.
+
+Shapes: N neurons of the top layer, C classes, B ticks of a batch.
+"""
+
+import numpy as np
+
+from tclif_core.kernels.compilation import compiled
+from tclif_core.kernels.compiled_layers import ONE, TINY, ZERO
+from tclif_core.kernels.cpu_plan import Doubles, Floats, Integers
+
+
+@compiled
+def advance_readout(
+    logits: Floats,
+    weights: Floats,
+    biases: Floats,
+    spiking: Integers,
+    readout_decay: np.float32,
+    probabilities: Floats,
+    sums: Doubles,
+) -> None:
+    """Move the logits ``[C]``; write the probabilities and add them to their sum."""
+    for c in range(len(logits)):
+        logits[c] = readout_decay * logits[c] + biases[c]
+    for i in range(len(spiking)):
+        line = weights[spiking[i]]
+        for c in range(len(logits)):
+            logits[c] += line[c]
+    highest = logits.max()
+    total = ZERO
+    for c in range(len(logits)):
+        probabilities[c] = np.exp(logits[c] - highest)
+        total += probabilities[c]
+    for c in range(len(logits)):
+        probabilities[c] /= total
+        sums[c] += probabilities[c]
+
+
+@compiled
+def _cross_entropy(logits: Floats, target: int) -> np.float32:
+    """Return the loss of a tick from its logits ``[C]``."""
+    highest = logits.max()
+    total = ZERO
+    for c in range(len(logits)):
+        total += np.exp(logits[c] - highest)
+    loss: np.float32 = np.log(total) + highest - logits[target]
+    return loss
+
+
+@compiled
+def _mean_squared(logits: Floats, target: Floats, error: Floats) -> np.float32:
+    """Return the loss of a tick by a target ``[C]``; write its derivative by the logits."""
+    n_classes = np.float32(len(logits))
+    total = ZERO
+    for c in range(len(logits)):
+        difference = logits[c] - target[c]
+        total += difference * difference
+        error[c] = (difference + difference) / n_classes
+    loss: np.float32 = total / n_classes
+    return loss
+
+
+@compiled
+def find_loss(
+    is_mean_squared: bool,  # noqa: FBT001 - compiled code takes positions
+    logits: Floats,
+    probabilities: Floats,
+    label: int,
+    target_values: Floats,
+    tick: int,
+    error: Floats,
+) -> np.float32:
+    """Return the loss of a tick with a target; write its derivative by the logits ``[C]``.
+
+    Args:
+        is_mean_squared: Which of the two losses.
+        logits: Of the tick ``[C]``.
+        probabilities: Likewise.
+        label: The class, read by the cross-entropy.
+        target_values: What the logits of each tick should be ``[B, C]``, read by the other loss.
+        tick: Which of its lines.
+        error: Written.
+    """
+    if is_mean_squared:
+        return _mean_squared(logits, target_values[tick], error)
+    error[:] = probabilities
+    error[label] -= ONE
+    return _cross_entropy(logits, label)
+
+
+@compiled
+def filter_spikes(trace: Floats, spikes: Floats, readout_decay: np.float32) -> None:
+    """Move what the readout still remembers of the top layer's spikes ``[N]``."""
+    for j in range(len(trace)):
+        moved = readout_decay * trace[j] + spikes[j]
+        trace[j] = moved if moved >= TINY else ZERO
