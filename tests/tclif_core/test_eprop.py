@@ -64,8 +64,8 @@ def _estimates(
     x = random_counts(len(targets), network.inputs, seed=6)
     advance_one(learner, slot, x, targets)
     parameters = {n: v.double() for n, v in learner.bank.parameter_views(slot).items()}
-    truth, rates = bptt.gradients(network, parameters, torch.from_numpy(x), targets)
-    return learner.bank.gradient_views(slot), truth, rates
+    truth = bptt.truth(network, parameters, torch.from_numpy(x), targets)
+    return learner.bank.gradient_views(slot), truth.gradients, truth.rates
 
 
 EXACT = small_network(
