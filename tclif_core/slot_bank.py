@@ -33,6 +33,12 @@ TICK, LABELLED_TICKS, TICKS_SINCE_OPEN, FIRST_SPIKES = range(4)
 N_UPDATES, N_PENDING = range(2)
 """Columns of ``updates``: optimiser steps so far, labelled ticks since the last one."""
 
+SCALAR_SLACK = 1e-6
+"""How far outside its interval one of a layer's four numbers may lie where weights are loaded.
+
+Intervals are in double precision, weights may be a rounding away.
+"""
+
 _HIGHEST_SEED = 2**63 - 1
 
 
@@ -266,8 +272,7 @@ class SlotBank:
         intervals = scalar_intervals(self.network)
         for name, value in self.parameter_layout.views(row).items():
             low, high = intervals.get(name.partition(".")[2], (-math.inf, math.inf))
-            # intervals are in double precision, weights may be a rounding away
-            slack = 1e-6
+            slack = SCALAR_SLACK
             if value.ndim == 0 and not low - slack <= float(value) <= high + slack:
                 raise ValueError(f"{name} must lie in [{low:g}, {high:g}], got {float(value):g}")
 
