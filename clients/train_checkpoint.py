@@ -1,0 +1,107 @@
+"""An interrupted training on disk: tensors and JSON in one safetensors file, no pickle.
+
+A checkpoint is written beside its place and moved there when it is whole, so that whatever happens
+there is a whole one, the new or the one before.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from tclif_core.training import TrainingState
+
+_KEY: Final = "tclif_training"
+_SCHEMA: Final = 1
+
+
+class UnreadableCheckpoint(ValueError):
+    """A file is no checkpoint of a training, or a damaged one; the message says what."""
+
+
+class Checkpoint(NamedTuple):
+    """An interrupted run.
+
+    Attributes:
+        state: Of the training.
+        run: What the command adds to it, plain JSON values.
+    """
+
+    state: TrainingState
+    run: Mapping[str, Any]
+
+
+def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Put a checkpoint in place of what is at the path.
+
+    Raises:
+        OSError: It can't be written; what was at the path stays.
+    """
+    values = {
+        "schema": _SCHEMA,
+        "run": dict(checkpoint.run),
+        "training": checkpoint.state.values,
+    }
+    write_whole(path, save(checkpoint.state.tensors, metadata={_KEY: json.dumps(values)}))
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read what `write_checkpoint` wrote.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        UnreadableCheckpoint: It is damaged, something else, or of another version.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"--resume: there is no interrupted run {path}")
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
+        values = json.loads(metadata[_KEY])
+        schema, run, training = values["schema"], values["run"], values["training"]
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
+        raise UnreadableCheckpoint(f"{path}: damaged, or no interrupted run: {error}") from error
+    if schema != _SCHEMA:
+        raise UnreadableCheckpoint(f"{path}: of version {schema!r}, expected {_SCHEMA}")
+    return Checkpoint(TrainingState(tensors, training), run)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Put a file in place of what is at the path, whole or not at all.
+
+    Raises:
+        OSError: It can't be written; what was at the path stays.
+    """
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    unfinished = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def check_writable(option: str, path: Path) -> None:
+    """Find out now, not after hours, that a file has no place to go.
+
+    Raises:
+        OSError: The folder is missing or takes no files, or the path is a folder.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(f"{option} {path}: this is a folder, a file was expected")
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{option} {path}: there is no folder {path.parent}")
+    try:
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise OSError(f"{option} {path}: can't write into {path.parent}: {error}") from error
