@@ -274,7 +274,7 @@ class LearningSpec(_Dictionary):
     """Whether hidden gradients use traces filtered by the readout's leak.
 
     One number for each weight more in each strand's state, where all else is one for each input
-    line; kernel ``reference`` only.
+    line. With ``tick`` only kernel ``reference`` computes it.
     """
 
     learn_decay_minima: bool = True

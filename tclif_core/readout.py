@@ -9,7 +9,8 @@ or, where a stream is to be followed rather than classified, with C numbers as t
 
     E[t]   = sum_c (y_c[t] - target_c)^2 / C,  err[t] = 2 (y[t] - target) / C    (5)
 
-The derivative of y[t] by the readout's weights is a trace of the spikes, one number a neuron:
+The derivative of y[t] by the readout's weights is a trace of the spikes, one number a neuron, and
+by its biases the same of a line that is always 1:
 
     zbar[t] = kappa zbar[t-1] + z_top[t]                                  (6)
 

@@ -122,7 +122,8 @@ def learnt_scalars(network: NetworkSpec, learning: LearningSpec) -> tuple[str, .
 def state_layout(network: NetworkSpec, learning: LearningSpec) -> RowLayout:
     """Return the layout of one strand's state row: neurons, traces, logits.
 
-    The logits and what remembers them (`logit_memory`) come last.
+    The logits and what remembers them (`logit_memory`) come last. The readout's trace holds its
+    bias line after its neurons.
     """
     shapes: list[tuple[str, tuple[int, ...]]] = []
     learns = learning.update != "frozen"
@@ -141,7 +142,7 @@ def state_layout(network: NetworkSpec, learning: LearningSpec) -> RowLayout:
             ]
     shapes.append(("logits", (network.classes,)))
     if learns and learning.filter_readout_trace:
-        shapes.append(("readout.trace", (network.hidden[-1],)))
+        shapes.append(("readout.trace", (network.hidden[-1] + 1,)))
     if learns and learning.filter_hidden_traces:
         for layer, size in enumerate(network.hidden):
             shapes.append((f"layer{layer}.filtered", (n_lines(network, layer), size)))

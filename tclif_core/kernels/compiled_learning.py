@@ -14,6 +14,7 @@ import math
 import numpy as np
 
 from tclif_core.kernels.compilation import compiled, reordered
+from tclif_core.kernels.compiled_filtering import add_filtered
 from tclif_core.kernels.compiled_layers import N_SCALARS, ONE, TINY, ZERO, list_spikes
 from tclif_core.kernels.compiled_settling import lines_of, move_line, settle_layer
 from tclif_core.kernels.compiled_updates import length
@@ -46,12 +47,17 @@ def _dot(one: Floats, other: Floats) -> np.float32:
 
 @compiled
 def _signal_through(
-    signal: Floats, pseudo_derivative: Floats, matrix: Floats, source: Floats
+    signal: Floats,
+    pseudo_derivative: Floats,
+    matrix: Floats,
+    source: Floats,
+    everywhere: bool,  # noqa: FBT001 - compiled code takes positions
 ) -> None:
     """Write what reaches each neuron ``[N]`` through its line of a matrix ``[N, above]``."""
     for j in range(len(signal)):
-        # where the pseudo-derivative is zero a signal reaches nothing
-        signal[j] = _dot(matrix[j], source) if pseudo_derivative[j] > ZERO else ZERO
+        # where the pseudo-derivative is zero a signal reaches nothing but what is filtered
+        reaches = everywhere or pseudo_derivative[j] > ZERO
+        signal[j] = _dot(matrix[j], source) if reaches else ZERO
 
 
 @compiled
@@ -105,7 +111,7 @@ def _find_errors(
     elif layer == top:
         at = plan.readout_at
         weights = rows.parameters[at : at + n_neurons * n_classes].reshape((n_neurons, n_classes))
-        _signal_through(errors, pseudo_derivative, weights, work.error)
+        _signal_through(errors, pseudo_derivative, weights, work.error, plan.filters_hidden_traces)
     else:
         source = work.vectors[3, : plan.layers[layer + 1, N_NEURONS]]
         source[:] = _waiting_errors(plan, layer + 1, work, n_waiting) * work.dynamics[layer + 1, 3]
@@ -113,7 +119,10 @@ def _find_errors(
             n_near = list_spikes(pseudo_derivative, work.lines)
             settle_layer(plan, layer + 1, rows, work, work.lines[:n_near], n_waiting)
         matrix = lines_of(plan, layer + 1, rows.parameters)
-        _signal_through(errors, pseudo_derivative, matrix, source)
+        _signal_through(errors, pseudo_derivative, matrix, source, plan.filters_hidden_traces)
+    if plan.filters_hidden_traces:
+        at = plan.layers[layer, NEURONS_BEFORE]
+        work.signals[at : at + n_neurons] = errors
     _finish_errors(errors, pseudo_derivative)
 
 
@@ -138,17 +147,16 @@ def _list_readout_lines(plan: Plan, state: Floats, work: Workspace) -> int:
     """List the readout's lines with a trace that is not zero, the bias line last."""
     top = len(plan.layers) - 1
     n_top = plan.layers[top, N_NEURONS]
-    n = 0
     if plan.filters_readout_trace:
-        trace = state[plan.readout_trace_at : plan.readout_trace_at + n_top]
+        trace = state[plan.readout_trace_at : plan.readout_trace_at + n_top + 1]
         n = list_spikes(trace, work.lines)
         for i in range(n):
             work.line_values[i] = trace[work.lines[i]]
-    else:
-        n = work.n_spiking[top]
-        for i in range(n):
-            work.lines[i] = work.spiking[top, i]
-            work.line_values[i] = ONE
+        return n
+    n = work.n_spiking[top]
+    for i in range(n):
+        work.lines[i] = work.spiking[top, i]
+        work.line_values[i] = ONE
     work.lines[n] = n_top
     work.line_values[n] = ONE
     return n + 1
@@ -216,8 +224,11 @@ def learn(plan: Plan, rows: SlotRows, state: Floats, work: Workspace, n_waiting:
     n_layers = len(plan.layers)
     for layer in range(n_layers - 1, -1, -1):
         _find_errors(plan, layer, rows, state, work, n_waiting)
-    for layer in range(n_layers):
-        _find_estimates(plan, layer, rows.gradients, state, work, n_waiting)
+    if plan.filters_hidden_traces:
+        add_filtered(plan, rows.gradients, state, work)
+    else:
+        for layer in range(n_layers):
+            _find_estimates(plan, layer, rows.gradients, state, work, n_waiting)
     n_lines = _list_readout_lines(plan, state, work)
     lines, traces = work.lines[:n_lines], work.line_values[:n_lines]
     if plan.gradient_clip < math.inf:

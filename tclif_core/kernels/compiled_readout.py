@@ -94,7 +94,8 @@ def find_loss(
 
 @compiled
 def filter_spikes(trace: Floats, spikes: Floats, readout_decay: np.float32) -> None:
-    """Move what the readout still remembers of the top layer's spikes ``[N]``."""
-    for j in range(len(trace)):
+    """Move what the readout still remembers of its lines ``[N + 1]``: spikes, then the bias."""
+    for j in range(len(spikes)):
         moved = readout_decay * trace[j] + spikes[j]
         trace[j] = moved if moved >= TINY else ZERO
+    trace[len(spikes)] = readout_decay * trace[len(spikes)] + ONE

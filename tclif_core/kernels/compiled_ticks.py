@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tclif_core.kernels.compilation import compiled
+from tclif_core.kernels.compiled_filtering import filter_traces
 from tclif_core.kernels.compiled_layers import (
     ZERO,
     advance_eligibility,
@@ -183,7 +184,9 @@ def _advance_row(
         advance_readout(y, w_out, b_out, spiking, plan.readout_decay, work.probabilities, sums)
         if learns and plan.filters_readout_trace:
             at = plan.readout_trace_at
-            filter_spikes(state[at : at + n_top], top_spikes, plan.readout_decay)
+            filter_spikes(state[at : at + n_top + 1], top_spikes, plan.readout_decay)
+        if learns and plan.filters_hidden_traces:
+            filter_traces(plan, state, work)
         counters[TICK] += 1
         counters[TICKS_SINCE_OPEN] += 1
         n_ticks = np.float64(counters[TICK])
@@ -202,7 +205,8 @@ def _advance_row(
         if learns:
             learn_tick(plan, rows, state, work, n_waiting)
             updates[N_PENDING] += 1
-            n_waiting += 1
+            # filtered traces are in the gradients already
+            n_waiting += not plan.filters_hidden_traces
             if n_waiting == BLOCK:
                 settle_all(plan, rows, work, n_waiting)
                 n_waiting = 0

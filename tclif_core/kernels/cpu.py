@@ -140,7 +140,9 @@ def what_is_missing(bank: SlotBank) -> str | None:
     """Name what a bank asks for and these loops do not compute; None if they compute it all."""
     asked = {
         f"numbers of type {bank.dtype}": bank.dtype != torch.float32,
-        "hidden traces filtered by the readout": bank.learning.filter_hidden_traces,
+        "filtered hidden traces with per-tick updates": (
+            bank.learning.filter_hidden_traces and bank.learning.update == "tick"
+        ),
     }
     return next((name for name, is_asked in asked.items() if is_asked), None)
 

@@ -30,8 +30,9 @@ BLOCK = 16
     FIRST_TRACE_AT,
     LINES_BEFORE,
     NEURONS_BEFORE,
+    FILTERED_AT,
     N_COLUMNS,
-) = range(12)
+) = range(13)
 """Columns of `Plan.layers`: sizes, places in the rows, and how many lines and neurons the layers
 below have together."""
 
@@ -72,6 +73,7 @@ class Plan(NamedTuple):
     is_mean_squared: bool
     is_broadcast: bool
     filters_readout_trace: bool
+    filters_hidden_traces: bool
     is_per_tick: bool
     has_moments: bool
     is_preconditioned: bool
@@ -132,6 +134,7 @@ class Workspace(NamedTuple):
         n_spiking: How many they are ``[layers]``.
         traces: eS of a layer's lines at the waiting ticks, ``[BLOCK, M]`` for each layer.
         errors: d of a layer's neurons at the waiting ticks, ``[BLOCK, N]`` for each layer.
+        signals: Learning signals of a layer's neurons, ``[N]`` for each layer.
         settled: How many of the waiting ticks each line already has, ``[M]`` for each layer.
         scales: What multiplies an outer product, for each layer and then the readout
             ``[layers + 1]``: minus the rate into weights, 1 into gradients.
@@ -150,6 +153,7 @@ class Workspace(NamedTuple):
     n_spiking: Integers
     traces: Floats
     errors: Floats
+    signals: Floats
     settled: Integers
     scales: Floats
     steps: Floats
@@ -178,6 +182,8 @@ def make_plan(bank: SlotBank) -> Plan:
             row[FEEDBACK_AT] = bank.feedback_layout.fields[f"{name}.feedback"].offset
         row[STATE_AT] = state[f"{name}.dendrite"].offset
         row[ELIGIBILITY_AT] = state[f"{name}.eligibility.dendrite"].offset
+        if f"{name}.filtered" in state:
+            row[FILTERED_AT] = state[f"{name}.filtered"].offset
         if learnt:
             row[FIRST_TRACE_AT] = state[f"{name}.{learnt[0]}.dendrite"].offset
         row[LINES_BEFORE], row[NEURONS_BEFORE] = first_line, first_neuron
@@ -195,6 +201,7 @@ def make_plan(bank: SlotBank) -> Plan:
         is_mean_squared=learning.loss == "mean_squared",
         is_broadcast=learning.feedback == "broadcast",
         filters_readout_trace="readout.trace" in state,
+        filters_hidden_traces="layer0.filtered" in state,
         is_per_tick=is_per_tick,
         has_moments=has_velocity or learning.is_preconditioned,
         is_preconditioned=learning.is_preconditioned,
@@ -238,6 +245,7 @@ def make_workspace(bank: SlotBank, plan: Plan) -> Workspace:
         n_spiking=np.empty(n_layers, np.int64),
         traces=np.empty(BLOCK * n_lines_in_all, np.float32),
         errors=np.empty(BLOCK * sum(bank.network.hidden), np.float32),
+        signals=np.empty(sum(bank.network.hidden), np.float32),
         settled=np.empty(n_lines_in_all, np.int64),
         scales=np.empty(n_layers + 1, np.float32),
         steps=np.empty(max(widest, n_classes), np.float32),

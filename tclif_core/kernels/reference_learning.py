@@ -57,7 +57,7 @@ class TickLearning:
         """Move what the readout still remembers of traces, after all neurons moved."""
         state, kappa, top = self._state, self._network.readout_decay, len(self._lines) - 1
         if self._learning.filter_readout_trace:
-            _filter(state["readout.trace"], state[f"layer{top}.spikes"], kappa)
+            _filter(state["readout.trace"], self._readout_lines(), kappa)
         if self._learning.filter_hidden_traces:
             for layer in range(top + 1):
                 psi = state[f"layer{layer}.pseudo_derivative"]
@@ -82,9 +82,9 @@ class TickLearning:
                     self._scalar_estimate(f"layer{layer}.{name}", layer, signal)
                 )
             estimates.append(self._line_estimate(layer, signal))
-        top = len(signals) - 1
-        name = "readout.trace" if self._learning.filter_readout_trace else f"layer{top}.spikes"
-        estimates += [eprop.gradient_estimate(self._state[name], error), error]
+        is_filtered = self._learning.filter_readout_trace
+        trace = self._state["readout.trace"] if is_filtered else self._readout_lines()
+        estimates += [eprop.gradient_estimate(trace[:-1], error), trace[-1] * error]
         pieces = [*self._lines, *self._readout]
         if self._learning.update == "segment":
             for piece, estimate in zip(pieces, estimates, strict=True):
@@ -97,6 +97,11 @@ class TickLearning:
             estimates = [e * min(1.0, clip / max(length, 1e-300)) for e in estimates]
         for piece, estimate in zip(pieces, estimates, strict=True):
             self._move(piece, estimate)
+
+    def _readout_lines(self) -> torch.Tensor:
+        """Return what comes in on the readout's lines, its bias line last ``[N + 1]``."""
+        spikes = self._state[f"layer{len(self._lines) - 1}.spikes"]
+        return torch.cat([spikes, torch.ones_like(spikes[:1])])
 
     def _move(self, piece: _Piece, estimate: torch.Tensor) -> None:
         """Take the step of eqs. (1) and (2)."""

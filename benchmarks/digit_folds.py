@@ -1,0 +1,69 @@
+"""The Free Spoken Digit Dataset's spikes with the number of each take, in five folds.
+
+A fold holds the takes whose number leaves the same remainder by five: ten takes of every digit and
+speaker, so that folds are alike and no recording is judged by a network that has learnt it.
+"""
+
+import gzip
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.linear_control import count_features
+from clients.datasets import open_source
+from clients.train_recordings import count_by_tick
+from tclif_core.training_examples import Example
+
+SPEECH = Path(__file__).parents[2] / "shared" / "data" / "fsdd_spikes"
+PARTS = ("train.h5.gz", "test.h5.gz")
+
+N_FOLDS, N_CHANNELS, N_CLASSES = 5, 700, 10
+TICK_US = 5000
+
+_GROUPS, _BINS = 70, 8
+
+
+@dataclass(frozen=True, slots=True)
+class Digits:
+    """Every recording of the set.
+
+    Attributes:
+        examples: As spikes by tick.
+        features: log(1 + events) by channel group and relative time, for the linear control
+            ``[n, 560]``.
+        labels: ``[n]``.
+        folds: In which fold each is judged ``[n]``.
+    """
+
+    examples: tuple[Example, ...]
+    features: NDArray[np.float64]
+    labels: NDArray[np.int64]
+    folds: NDArray[np.int64]
+
+
+def load_digits(folder: Path = SPEECH) -> Digits:
+    """Read both parts of the set.
+
+    Raises:
+        FileNotFoundError: A part is not there.
+        UnreadableSource: A part is damaged.
+    """
+    examples, features, takes = [], [], []
+    for part in PARTS:
+        source = open_source(str(folder / part))
+        for recording in source.recordings():
+            block = count_by_tick(recording, N_CHANNELS, TICK_US)
+            group = str(recording.speaker)
+            examples.append(Example.of_class(block, recording.label, group=group))
+            features.append(count_features(recording, N_CHANNELS, _GROUPS, _BINS))
+        takes.append(_takes(folder / part))
+    labels = np.array([example.label for example in examples], np.int64)
+    return Digits(tuple(examples), np.array(features), labels, np.concatenate(takes) % N_FOLDS)
+
+
+def _takes(path: Path) -> NDArray[np.int64]:
+    with gzip.open(path) as unpacked, h5py.File(unpacked) as file:
+        return np.asarray(file["extra/take"][()]).astype(np.int64)
