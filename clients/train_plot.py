@@ -31,8 +31,8 @@ def draw(report: dict[str, Any]) -> bytes:
     scores, losses, rates = figure.subplots(1, 3)
     history = report["history"]
     _scores(scores, report)
-    _curve(losses, history, "train_loss", _BLUE, "o", "training")
-    _curve(losses, history, "validation_loss", _ORANGE, "s", "validation")
+    _curve(losses, history, "train_loss", _BLUE, "o", label="training")
+    _curve(losses, history, "validation_loss", _ORANGE, "s", label="validation")
     losses.set_title("Loss, mean over labelled ticks")
     losses.set_ylim(bottom=0)
     losses.legend(frameon=False)
@@ -57,8 +57,8 @@ def _title(report: dict[str, Any]) -> str:
 
 def _scores(axes: Axes, report: dict[str, Any]) -> None:
     history, kept = report["history"], report["kept"]["pass"]
-    _curve(axes, history, "train_score", _BLUE, "o", "training, before each is learnt")
-    _curve(axes, history, "validation_score", _ORANGE, "s", "validation")
+    _curve(axes, history, "train_score", _BLUE, "o", label="training, before each is learnt")
+    _curve(axes, history, "validation_score", _ORANGE, "s", label="validation")
     test = report["scores"]["test"]
     if test is not None:
         axes.plot(kept, test, "^", color=_GREEN, markersize=9, label=f"test: {test:.3f}")
@@ -84,7 +84,7 @@ def _firing_rates(axes: Axes, history: Sequence[Pass]) -> None:
 
 
 def _curve(
-    axes: Axes, history: Sequence[Pass], name: str, colour: str, mark: str, label: str
+    axes: Axes, history: Sequence[Pass], name: str, colour: str, mark: str, *, label: str
 ) -> None:
     points = [(r["pass_number"], r[name]) for r in history if r[name] is not None]
     if points:

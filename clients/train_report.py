@@ -116,11 +116,16 @@ def plot_module() -> Any:  # noqa: ANN401 - a module that may be missing
 def summary_lines(report: dict[str, Any], arguments: Arguments) -> list[str]:
     """Write the end of a run; the last line is one that scripts may read."""
     scores = report["scores"]
+    numbers = {
+        "passes": len(report["history"]),
+        "kept_pass": report["kept"]["pass"],
+        "train_accuracy": shown(scores["train"]),
+        "validation_accuracy": shown(scores["validation"]),
+        "test_accuracy": shown(scores["test"]),
+        "seconds": round(report["seconds"]),
+    }
     return [
         f"kept: {report['kept']['why']}; training took {clock_face(report['seconds'])}",
         f"model {arguments.output}, report {arguments.report / 'report.json'}",
-        f"passes={len(report['history'])} kept_pass={report['kept']['pass']}"
-        f" train_accuracy={shown(scores['train'])}"
-        f" validation_accuracy={shown(scores['validation'])}"
-        f" test_accuracy={shown(scores['test'])} seconds={report['seconds']:.0f}",
+        " ".join(f"{name}={value}" for name, value in numbers.items()),
     ]

@@ -125,9 +125,18 @@ class Training:
         return self.stop_reason is not None
 
     @property
+    def n_examples(self) -> int:
+        """Examples in a pass."""
+        return len(self._examples)
+
+    @property
     def kept_pass(self) -> int:
         """Number of the pass whose weights `weights` returns, from 1; 0 before the first ended."""
         return self._candidates.best_pass if self.spec.patience else len(self.history)
+
+    def warm_up(self) -> None:
+        """Compile what training needs, so that the first update takes no longer than the others."""
+        self._evaluator.warm_up()
 
     def run(self) -> Iterator[UpdateReport | PassReport]:
         """Train until all passes are over or validation stays behind; see `advance`."""

@@ -53,6 +53,10 @@ class Evaluator:
         self._learner = Learner(network, LearningSpec(update="frozen", loss=loss), kernel=kernel)
         self._slot = self._learner.open(seed=seed, rate=0.0)
 
+    def warm_up(self) -> None:
+        """Compile all that is needed; a second call does nothing."""
+        self._learner.warm_up()
+
     def evaluate(self, weights: Weights, examples: Sequence[Example]) -> Evaluation:
         """Run every example from a fresh state.
 

@@ -1,0 +1,54 @@
+"""``tclif-train``: recordings into a base model that sessions can begin with.
+
+    tclif-train train.h5.gz --test test.h5.gz --passes 20 --output digits.safetensors
+
+Ends with a line for scripts. Exit code 0; 1 with one sentence if something can't be read, written
+or trained; 130 after Ctrl-C and 143 after SIGTERM, when ``--resume`` goes on from there.
+"""
+
+import sys
+from collections.abc import Sequence
+
+from clients.datasets import open_source
+from clients.optional_packages import MissingPackage, import_optional
+from clients.train_arguments import Arguments, parse
+from clients.train_interruption import Interruption
+from clients.train_progress import PlainView, View
+from clients.train_run import TrainingRun
+from tclif_core.training_reports import NotFinite
+
+_INTERRUPTED = 130
+
+
+def main(command_line: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    arguments = parse(command_line)
+    view: View | None = None
+    try:
+        view = _view(arguments)
+        source = open_source(arguments.source)
+        test = None if arguments.test is None else open_source(arguments.test)
+        run = TrainingRun(arguments, source, test, view)
+        with Interruption() as interruption:
+            return run.run(interruption)
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except (MissingPackage, NotFinite, OSError, ValueError) as error:
+        if view is not None:
+            view.close()
+        sys.stderr.write(f"tclif-train: {error}\n")
+        return 1
+    finally:
+        if view is not None:
+            view.close()
+
+
+def _view(arguments: Arguments) -> View:
+    if arguments.plain or not sys.stdout.isatty():
+        return PlainView()
+    view: View = import_optional("clients.train_terminal", "to draw the progress bar").BarView()
+    return view
+
+
+if __name__ == "__main__":
+    sys.exit(main())
