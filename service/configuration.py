@@ -24,7 +24,9 @@ _NEURON_FIELDS = (
     "soma_decay_minimum",
     "soma_to_dendrite",
     "dendrite_to_soma",
+    "surrogate",
     "surrogate_width",
+    "reset",
 )
 _NETWORK_FIELDS = (
     "readout_decay",
@@ -83,13 +85,13 @@ class SessionConfiguration:
         _check_lateness(request, tick_us, settings)
         try:
             network = _network(request)
-            learning = LearningSpec(
-                update=request.learning.update,
-                optimizer=request.learning.optimizer,
-                feedback=request.learning.feedback,
-            )
         except ValueError as error:
             raise OpenRefused(f"network: {error}") from error
+        try:
+            learning = LearningSpec.from_dict(request.learning.model_dump(exclude={"mode", "rate"}))
+            learning.rates_of_layers(network)
+        except ValueError as error:
+            raise OpenRefused(f"learning: {error}") from error
         return cls(request, network, learning, tick_us, network_request.class_names)
 
     @property
@@ -167,14 +169,23 @@ def _check_lateness(request: Open, tick_us: int, settings: SessionSettings) -> N
 
 
 def _filled_in(request: Open) -> Open:
-    """Write down the defaults that depend on other fields.
+    """Write down the defaults that depend on other fields, each in one way only.
 
     A tick has the default length, and per-tick updates are plain SGD where no optimiser is named.
+    Layer rates of 1 for all are none, and so is what a kind of neuron does with couplings anyway.
     """
     filled: dict[str, object] = {"tick_us": request.tick_us or DEFAULT_TICK_US}
-    learning = request.learning
+    learning, network = request.learning, request.network
+    changed: dict[str, object] = {}
     if learning.update == "tick" and "optimizer" not in learning.model_fields_set:
-        filled["learning"] = learning.model_copy(update={"optimizer": "sgd"})
+        changed["optimizer"] = "sgd"
+    if network is not None:
+        if learning.layer_rates == (1.0,) * (len(network.hidden) + 1):
+            changed["layer_rates"] = ()
+        if learning.learn_couplings == (network.neuron == "tclif"):
+            changed["learn_couplings"] = None
+    if changed:
+        filled["learning"] = learning.model_copy(update=changed)
     return request.model_copy(update=filled)
 
 

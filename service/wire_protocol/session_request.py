@@ -139,6 +139,12 @@ LayerSizes = Annotated[
     JsonList,
     Field(min_length=1, max_length=8),
 ]
+LayerRates = Annotated[
+    tuple[Annotated[float, Field(ge=0, le=1000)], ...], JsonList, Field(max_length=9)
+]
+Kept = Annotated[float, Field(ge=0, le=0.999999)]
+"""Share of a running mean, or of a velocity, that stays at each step."""
+
 HyperparameterName = Annotated[str, Field(min_length=1, max_length=64)]
 HyperparameterValue = (
     bool
@@ -158,7 +164,7 @@ class NetworkRequest(WireForm):
     hyperparameters: dict[HyperparameterName, HyperparameterValue] = Field(
         default_factory=dict, max_length=64
     )
-    """Of the neuron, by the names of `tclif_core`; numbers, booleans and words only."""
+    """Of neuron and network, by the names of `tclif_core`; numbers, booleans and words only."""
 
     @property
     def class_names(self) -> tuple[ClassName, ...]:
@@ -177,6 +183,19 @@ class LearningRequest(WireForm):
     rate: Annotated[float, Field(ge=0, le=1)] = 0.001
     feedback: Literal["chain", "broadcast"] = "chain"
     """How errors reach the hidden layers: through the forward weights, or fixed random ones."""
+
+    momentum: Kept = 0.0
+    first_moment_decay: Kept = 0.9
+    weight_decay: Annotated[float, Field(ge=0, le=1000)] = 0.0
+    gradient_clip: Annotated[float, Field(ge=1e-12, le=1e18)] | None = None
+    learn_decay_minima: bool = True
+    learn_couplings: bool | None = None
+    """``None``: for ``tclif`` neurons, not for the others."""
+
+    layer_rates: LayerRates = ()
+    """What multiplies the rate, for each hidden layer and then the readout; empty: 1 for all."""
+
+    filter_readout_trace: bool = False
 
 
 class ReportRequest(WireForm):

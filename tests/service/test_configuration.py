@@ -3,9 +3,15 @@
 import pytest
 
 from service.configuration import SessionConfiguration, describe
-from service.errors import CloseCode, ConfigMismatch, OpenRefused, UnknownModel
+from service.errors import (
+    CloseCode,
+    ConfigMismatch,
+    OpenRefused,
+    ProtocolViolation,
+    UnknownModel,
+)
 from service.settings import SessionSettings
-from tclif_core import DecayProfile
+from tclif_core import DecayProfile, LearningSpec
 from tests.service.open_requests import CLASSES, open_request
 
 SETTINGS = SessionSettings(max_advance_ticks=100)
@@ -60,7 +66,7 @@ def test_hyperparameters_reach_neuron_profile_and_network() -> None:
     assert configuration.network.readout_decay == 0.9
 
 
-@pytest.mark.parametrize("kind", ["two_compartment", "lif"])
+@pytest.mark.parametrize("kind", ["learnable_tclif", "tclif", "two_compartment", "lif"])
 def test_kinds_with_constant_decays_keep_them_constant(kind: str) -> None:
     configuration = resolve(network={"classes": 2, "neuron": kind})
 
@@ -81,8 +87,24 @@ def test_kinds_with_constant_decays_keep_them_constant(kind: str) -> None:
         ({"network": network(soma_decay_minimum=0.99)}, "soma_decay_minimum"),
         ({"network": network(decay_amplitude=2)}, "amplitude"),
         ({"network": {"classes": 1}}, "classes"),
-        ({"network": {"classes": 2, "neuron": "tclif"}}, "tclif"),
-        ({"learning": {"update": "tick", "optimizer": "adam"}}, "sgd"),
+        # the couplings of this kind are plus and minus a sigmoid
+        (
+            {"network": network(soma_to_dendrite=0.5) | {"neuron": "tclif"}},
+            r"soma_to_dendrite must be .* \[-0.999999, -1e-06\], got 0.5",
+        ),
+        (
+            {"network": network(decay_amplitude=0.1) | {"neuron": "learnable_tclif"}},
+            "decay_profile must have amplitude 0",
+        ),
+        ({"network": network(surrogate="step")}, "surrogate must be one of triangular, rectang"),
+        ({"network": network(reset="soft")}, "reset must be one of paper, code, got 'soft'"),
+        (
+            {"learning": {"update": "tick", "optimizer": "adam"}},
+            "learning: update 'tick' needs optimizer 'sgd' or 'rmsprop', got 'adam'",
+        ),
+        ({"learning": {"momentum": 0.5}}, "momentum is for 'sgd' and 'rmsprop'"),
+        # two hidden layers and the readout
+        ({"learning": {"layer_rates": [1, 1]}}, "layer_rates must hold 3 numbers"),
     ],
 )
 def test_what_is_not_served_is_refused_with_what_came(
@@ -92,6 +114,56 @@ def test_what_is_not_served_is_refused_with_what_came(
         resolve(**fields)
 
     assert (refusal.value.code, refusal.value.close_code) == ("bad_message", CloseCode.BAD_REQUEST)
+
+
+@pytest.mark.parametrize(
+    "learning",
+    [
+        {"momentum": 1},
+        {"momentum": -0.1, "optimizer": "sgd"},
+        {"momentum": "much"},
+        {"first_moment_decay": 1.0},
+        {"weight_decay": -1},
+        {"weight_decay": True},
+        {"gradient_clip": 0},
+        {"learn_decay_minima": 1},
+        {"learn_couplings": "yes"},
+        {"layer_rates": [1, -1]},
+        {"layer_rates": [1] * 10},
+        {"layer_rates": 1},
+        {"filter_readout_trace": 0},
+        # not served: labels are classes, memory, and mode 'off' says it
+        {"loss": "mean_squared"},
+        {"filter_hidden_traces": True},
+        {"update": "frozen"},
+    ],
+)
+def test_learning_out_of_form_is_no_open(learning: dict[str, object]) -> None:
+    with pytest.raises(ProtocolViolation, match=f"learning.{next(iter(learning))}") as refusal:
+        open_request(learning=learning)
+
+    assert refusal.value.code == "bad_message"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"update": "segment", "optimizer": "sgd", "momentum": 0.9, "weight_decay": 0.5},
+        {"update": "tick", "optimizer": "rmsprop", "momentum": 0.25, "gradient_clip": 2.5},
+        {"first_moment_decay": 0.0, "learn_decay_minima": False, "filter_readout_trace": True},
+        {"layer_rates": (1.0, 0.0, 2.0), "learn_couplings": True},
+    ],
+)
+def test_options_of_learning_reach_the_learner(options: dict[str, object]) -> None:
+    learning = resolve(learning=options | {"mode": "ahead", "rate": 0.5}).learning
+
+    assert learning == LearningSpec(**options)  # type: ignore[arg-type]  # a row of the table
+
+
+def test_surrogate_and_reset_reach_the_neuron() -> None:
+    neuron = resolve(network=network(surrogate="arctan", reset="code")).network.neuron
+
+    assert (neuron.surrogate, neuron.reset) == ("arctan", "code")
 
 
 def test_the_longest_grace_that_a_message_may_settle_is_served() -> None:
@@ -154,6 +226,8 @@ def test_a_stored_model_is_unknown() -> None:
         {"epoch": 3},
         {"report": {"every_ticks": 1, "probabilities": True}},
         {"learning": {"mode": "off", "rate": 0.5}},
+        {"learning": {"layer_rates": [1, 1, 1], "momentum": 0, "gradient_clip": None}},
+        {"learning": {"learn_couplings": False, "first_moment_decay": 0.9}},
         {"segmentation": {"by": "client"}},
         {"network": {"hidden": [4, 3], "classes": CLASSES, "recurrent": True}},
     ],
@@ -195,6 +269,14 @@ def test_a_tick_that_was_spelled_out_may_be_left_out_later() -> None:
         ({"learning": {"update": "tick"}}, "learning.update"),
         ({"learning": {"optimizer": "sgd"}}, "learning.optimizer"),
         ({"learning": {"feedback": "broadcast"}}, "learning.feedback"),
+        ({"learning": {"momentum": 0.5}}, "learning.momentum"),
+        ({"learning": {"first_moment_decay": 0}}, "learning.first_moment_decay"),
+        ({"learning": {"weight_decay": 0.5}}, "learning.weight_decay"),
+        ({"learning": {"gradient_clip": 1}}, "learning.gradient_clip"),
+        ({"learning": {"learn_decay_minima": False}}, "learning.learn_decay_minima"),
+        ({"learning": {"learn_couplings": True}}, "learning.learn_couplings"),
+        ({"learning": {"layer_rates": [1, 1, 2]}}, "learning.layer_rates"),
+        ({"learning": {"filter_readout_trace": True}}, "learning.filter_readout_trace"),
     ],
 )
 def test_a_later_open_that_differs_is_told_the_field(fields: dict[str, object], field: str) -> None:
