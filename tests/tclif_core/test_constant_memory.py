@@ -2,13 +2,12 @@
 
 import gc
 import tracemalloc
-from collections.abc import Iterator
 from itertools import pairwise
 
 import numpy as np
 import pytest
-import torch
 
+from benchmarks.live_memory import reachable_bytes
 from tclif_core import EventBlock, Learner, LearningSpec, NetworkSpec, SlotIndex, Strand
 from tclif_core.kernels import cpu
 from tests.tclif_core.streams import (
@@ -28,36 +27,6 @@ LEARNINGS = {
 }
 
 _UNHEARD = (cpu.__file__, tracemalloc.__file__)
-
-
-def _arrays(thing: object, seen: set[int]) -> Iterator[torch.Tensor | np.ndarray]:
-    """Yield every tensor and array that can be reached from an object, each object once."""
-    if id(thing) in seen:
-        return
-    seen.add(id(thing))
-    if isinstance(thing, torch.Tensor | np.ndarray):
-        yield thing
-        return
-    inside: list[object] = list(getattr(thing, "__dict__", {}).values())
-    if isinstance(thing, dict):
-        inside += thing.values()
-    elif isinstance(thing, list | tuple | set):
-        inside += thing
-    for each in inside:
-        yield from _arrays(each, seen)
-
-
-def _reachable_bytes(thing: object) -> int:
-    """Return how much memory the arrays cover; what several share counts once."""
-    spans = []
-    for array in _arrays(thing, set()):
-        start = array.data_ptr() if isinstance(array, torch.Tensor) else array.ctypes.data
-        spans.append((start, start + array.nbytes))
-    covered, end = 0, 0
-    for low, high in sorted(spans):
-        covered += max(high, end) - max(low, end)
-        end = max(end, high)
-    return covered
 
 
 def _stream(learner: Learner, slot: SlotIndex, n_ticks: int, call_ticks: int) -> None:
@@ -81,15 +50,6 @@ def _traced_bytes() -> int:
     return sum(trace.size for trace in shown.traces)
 
 
-def test_bytes_found_are_those_of_shared_memory_once() -> None:
-    rows = torch.zeros(10, dtype=torch.float64)
-
-    # a view and an array of the same 80 bytes, and 12 bytes of its own
-    found = _reachable_bytes({"a": rows, "b": [rows[2:4], rows.numpy()], "c": np.zeros(3, "f4")})
-
-    assert found == 92
-
-
 @pytest.mark.parametrize("learning", [LearningSpec(), TICK_SGD], ids=["segment", "tick"])
 def test_a_session_takes_the_same_bytes_after_a_hundred_and_a_million_ticks(
     learning: LearningSpec,
@@ -99,7 +59,7 @@ def test_a_session_takes_the_same_bytes_after_a_hundred_and_a_million_ticks(
     slot = learner.open(seed=1, rate=1e-5)
     assert learner.kernel_name == "cpu"
     _stream(learner, slot, 100, call_ticks=100)
-    early = _reachable_bytes(learner)
+    early = reachable_bytes(learner)
     tracemalloc.start()
     _stream(learner, slot, 10_000, call_ticks=10_000)
     early_objects = _traced_bytes()
@@ -111,7 +71,7 @@ def test_a_session_takes_the_same_bytes_after_a_hundred_and_a_million_ticks(
     counts, n_ticks = learner.spike_counts(slot)
     assert n_ticks == 1_000_100
     assert counts.min() > 10_000
-    assert _reachable_bytes(learner) == early >= Learner.session_bytes(network, learning)
+    assert reachable_bytes(learner) == early >= Learner.session_bytes(network, learning)
     # a hundredth of a byte a tick would be 9,900
     assert abs(late_objects - early_objects) < 4_000
 
@@ -121,11 +81,11 @@ def test_the_reference_keeps_nothing_of_its_ticks_either() -> None:
     learner = Learner(network, LearningSpec(), kernel="reference")
     slot = learner.open(seed=1, rate=1e-5)
     _stream(learner, slot, 100, call_ticks=100)
-    early = _reachable_bytes(learner)
+    early = reachable_bytes(learner)
 
     _stream(learner, slot, 2_000, call_ticks=100)
 
-    assert _reachable_bytes(learner) == early
+    assert reachable_bytes(learner) == early
 
 
 @pytest.mark.parametrize("learning", LEARNINGS.values(), ids=LEARNINGS)
