@@ -5,15 +5,15 @@ speaker, so that folds are alike and no recording is judged by a network that ha
 """
 
 import gzip
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.linear_control import count_features
 from clients.datasets import open_source
+from clients.optional_packages import import_optional
 from clients.train_recordings import count_by_tick
 from tclif_core.training_examples import Example
 
@@ -21,6 +21,9 @@ SPEECH = Path(__file__).parents[2] / "shared" / "data" / "fsdd_spikes"
 PARTS = ("train.h5.gz", "test.h5.gz")
 
 N_FOLDS, N_CHANNELS, N_CLASSES = 5, 700, 10
+POOLED = 5
+"""Neighbouring channels that make one input of the network."""
+N_INPUTS = N_CHANNELS // POOLED
 TICK_US = 5000
 
 _GROUPS, _BINS = 70, 8
@@ -31,7 +34,7 @@ class Digits:
     """Every recording of the set.
 
     Attributes:
-        examples: As spikes by tick.
+        examples: As spikes by tick, on pooled channels.
         features: log(1 + events) by channel group and relative time, for the linear control
             ``[n, 560]``.
         labels: ``[n]``.
@@ -55,7 +58,8 @@ def load_digits(folder: Path = SPEECH) -> Digits:
     for part in PARTS:
         source = open_source(str(folder / part))
         for recording in source.recordings():
-            block = count_by_tick(recording, N_CHANNELS, TICK_US)
+            pooled = replace(recording, addresses=recording.addresses // np.uint32(POOLED))
+            block = count_by_tick(pooled, N_INPUTS, TICK_US)
             group = str(recording.speaker)
             examples.append(Example.of_class(block, recording.label, group=group))
             features.append(count_features(recording, N_CHANNELS, _GROUPS, _BINS))
@@ -65,5 +69,6 @@ def load_digits(folder: Path = SPEECH) -> Digits:
 
 
 def _takes(path: Path) -> NDArray[np.int64]:
+    h5py = import_optional("h5py", "to read the takes of spike files")
     with gzip.open(path) as unpacked, h5py.File(unpacked) as file:
         return np.asarray(file["extra/take"][()]).astype(np.int64)

@@ -91,14 +91,21 @@ def fit_logistic(
     return fit.x[:-classes].reshape(width, classes), fit.x[-classes:]
 
 
+def predict(
+    train: tuple[Features, Labels], features: Features, classes: int, penalty: float
+) -> Labels:
+    """Train on one set, return the classes of others ``[n]``, given their features ``[n, f]``."""
+    mean, spread = train[0].mean(axis=0), train[0].std(axis=0) + 0.1
+    weights, biases = fit_logistic((train[0] - mean) / spread, train[1], classes, penalty)
+    predicted: Labels = np.argmax((features - mean) / spread @ weights + biases, axis=1)
+    return predicted
+
+
 def count_correct(
     train: tuple[Features, Labels], test: tuple[Features, Labels], classes: int, penalty: float
 ) -> int:
     """Train on one set, return how many of the other are classified rightly."""
-    mean, spread = train[0].mean(axis=0), train[0].std(axis=0) + 0.1
-    weights, biases = fit_logistic((train[0] - mean) / spread, train[1], classes, penalty)
-    logits = (test[0] - mean) / spread @ weights + biases
-    return int(np.sum(np.argmax(logits, axis=1) == test[1]))
+    return int(np.sum(predict(train, test[0], classes, penalty) == test[1]))
 
 
 def choose_penalty(

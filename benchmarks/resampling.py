@@ -21,37 +21,43 @@ class Interval(NamedTuple):
     high: float
 
 
-def accuracy_interval(correct: NDArray[np.bool_], *, seed: int = 0) -> Interval:
+Counts = NDArray[np.int64]
+
+
+def accuracy_interval(right: Counts, scored: Counts, *, seed: int = 0) -> Interval:
     """Return the accuracy of one method.
 
     Args:
-        correct: Whether each recording was predicted rightly ``[n]``, n of 1 or more.
+        right: Right answers to each recording ``[n]``, n of 1 or more.
+        scored: Scored answers to each recording ``[n]``.
         seed: Decides the resampling.
     """
-    return _interval(correct.astype(np.float64), seed)
+    return _interval(right, scored, seed)
 
 
-def difference_interval(
-    correct: NDArray[np.bool_], other: NDArray[np.bool_], *, seed: int = 0
-) -> Interval:
+def difference_interval(right: Counts, other: Counts, scored: Counts, *, seed: int = 0) -> Interval:
     """Return the accuracy of one method minus that of another on the same recordings.
 
     Args:
-        correct: Whether each recording was predicted rightly ``[n]``.
-        other: Likewise by the other method, in the same order ``[n]``.
+        right: Right answers to each recording ``[n]``.
+        other: Right answers of the other method, in the same order ``[n]``.
+        scored: Scored answers to each recording ``[n]``.
         seed: Decides the resampling.
 
     Raises:
         ValueError: The methods have different numbers of recordings.
     """
-    if correct.shape != other.shape:
-        raise ValueError(f"{correct.shape} and {other.shape} recordings can't be paired")
-    return _interval(correct.astype(np.float64) - other.astype(np.float64), seed)
+    if right.shape != other.shape:
+        raise ValueError(f"{right.shape} and {other.shape} recordings can't be paired")
+    return _interval(right - other, scored, seed)
 
 
-def _interval(values: NDArray[np.float64], seed: int) -> Interval:
+def _interval(values: Counts, scored: Counts, seed: int) -> Interval:
     generator = np.random.default_rng(seed)
     n = len(values)
-    means = [values[generator.integers(0, n, n)].mean() for _ in range(N_RESAMPLES)]
+    means = np.empty(N_RESAMPLES)
+    for k in range(N_RESAMPLES):
+        drawn = generator.integers(0, n, n)
+        means[k] = values[drawn].sum() / scored[drawn].sum()
     low, high = np.percentile(means, (2.5, 97.5))
-    return Interval(float(values.mean()), float(low), float(high))
+    return Interval(float(values.sum() / scored.sum()), float(low), float(high))

@@ -149,7 +149,7 @@ def _list_readout_lines(plan: Plan, state: Floats, work: Workspace) -> int:
     n_top = plan.layers[top, N_NEURONS]
     if plan.filters_readout_trace:
         trace = state[plan.readout_trace_at : plan.readout_trace_at + n_top + 1]
-        n = list_spikes(trace, work.lines)
+        n: int = list_spikes(trace, work.lines)
         for i in range(n):
             work.line_values[i] = trace[work.lines[i]]
         return n
