@@ -73,19 +73,17 @@ def _finish_errors(errors: Floats, pseudo_derivative: Floats) -> None:
 
 
 @compiled
-def _waiting_errors(plan: Plan, layer: int, work: Workspace, place: int) -> Floats:
-    """Return a layer's neuron errors ``[N]`` in a place of the block."""
-    n_neurons = plan.layers[layer, N_NEURONS]
-    at = BLOCK * plan.layers[layer, NEURONS_BEFORE] + place * n_neurons
-    return work.errors[at : at + n_neurons]
+def _waiting(block: Floats, n_before: int, width: int, place: int) -> Floats:
+    """Return a layer's numbers ``[width]`` in a place of the block of traces, or of errors.
 
-
-@compiled
-def _waiting_traces(plan: Plan, layer: int, work: Workspace, place: int) -> Floats:
-    """Return eS of a layer's lines ``[M]`` in a place of the block."""
-    n_lines = plan.layers[layer, N_LINES]
-    at = BLOCK * plan.layers[layer, LINES_BEFORE] + place * n_lines
-    return work.traces[at : at + n_lines]
+    Args:
+        block: Of all layers.
+        n_before: How many numbers a place holds of the layers below.
+        width: How many it holds of this layer.
+        place: From 0 to `BLOCK` - 1.
+    """
+    at = BLOCK * n_before + place * width
+    return block[at : at + width]
 
 
 @compiled
@@ -95,7 +93,7 @@ def _find_errors(
     """Write a layer's neuron errors into the block's next place; the layer above has its own."""
     top, n_classes = len(plan.layers) - 1, len(work.error)
     n_neurons = plan.layers[layer, N_NEURONS]
-    errors = _waiting_errors(plan, layer, work, n_waiting)
+    errors = _waiting(work.errors, plan.layers[layer, NEURONS_BEFORE], n_neurons, n_waiting)
     at = plan.layers[layer, STATE_AT] + 3 * n_neurons
     pseudo_derivative = state[at : at + n_neurons]
     if plan.is_broadcast:
@@ -107,8 +105,13 @@ def _find_errors(
         weights = rows.parameters[at : at + n_neurons * n_classes].reshape((n_neurons, n_classes))
         _signal_through(errors, pseudo_derivative, weights, work.error)
     else:
-        source = work.vectors[3, : plan.layers[layer + 1, N_NEURONS]]
-        source[:] = _waiting_errors(plan, layer + 1, work, n_waiting) * work.dynamics[layer + 1, 3]
+        n_above, n_before = (
+            plan.layers[layer + 1, N_NEURONS],
+            plan.layers[layer + 1, NEURONS_BEFORE],
+        )
+        errors_above = _waiting(work.errors, n_before, n_above, n_waiting)
+        source = work.vectors[3, :n_above]
+        source[:] = errors_above * work.dynamics[layer + 1, 3]
         if plan.is_per_tick and n_waiting > 0:
             n_near = list_spikes(pseudo_derivative, work.lines)
             settle_layer(plan, layer + 1, rows, work, work.lines[:n_near], n_waiting)
@@ -124,8 +127,9 @@ def _find_estimates(
     """Put a layer's traces into the block; add to the gradients of its four numbers."""
     n_lines, n_neurons = plan.layers[layer, N_LINES], plan.layers[layer, N_NEURONS]
     at = plan.layers[layer, ELIGIBILITY_AT] + n_lines
-    _waiting_traces(plan, layer, work, n_waiting)[:] = state[at : at + n_lines]
-    errors = _waiting_errors(plan, layer, work, n_waiting)
+    traces = _waiting(work.traces, plan.layers[layer, LINES_BEFORE], n_lines, n_waiting)
+    traces[:] = state[at : at + n_lines]
+    errors = _waiting(work.errors, plan.layers[layer, NEURONS_BEFORE], n_neurons, n_waiting)
     for scalar in range(N_SCALARS):
         if plan.traces[scalar] >= 0:
             at = plan.layers[layer, FIRST_TRACE_AT] + n_neurons * (2 * plan.traces[scalar] + 1)
@@ -134,23 +138,23 @@ def _find_estimates(
 
 
 @compiled
-def _list_readout_lines(plan: Plan, state: Floats, work: Workspace) -> int:
-    """List the readout's lines with a trace that is not zero, the bias line last."""
-    top = len(plan.layers) - 1
-    n_top = plan.layers[top, N_NEURONS]
-    n = 0
-    if plan.filters_readout_trace:
-        trace = state[plan.readout_trace_at : plan.readout_trace_at + n_top]
-        n = list_spikes(trace, work.lines)
-        for i in range(n):
-            work.line_values[i] = trace[work.lines[i]]
-    else:
-        n = work.n_spiking[top]
-        for i in range(n):
-            work.lines[i] = work.spiking[top, i]
-            work.line_values[i] = ONE
-    work.lines[n] = n_top
-    work.line_values[n] = ONE
+def _list_spiking(spiking: Integers, n_neurons: int, lines: Integers, values: Floats) -> int:
+    """List the readout's lines that have a trace: of neurons that spiked, then the bias line."""
+    n = len(spiking)
+    for i in range(n):
+        lines[i] = spiking[i]
+        values[i] = ONE
+    lines[n], values[n] = n_neurons, ONE
+    return n + 1
+
+
+@compiled
+def _list_remembered(trace: Floats, lines: Integers, values: Floats) -> int:
+    """List the readout's lines that have a filtered trace, then the bias line."""
+    n = list_spikes(trace, lines)
+    for i in range(n):
+        values[i] = trace[lines[i]]
+    lines[n], values[n] = len(trace), ONE
     return n + 1
 
 
@@ -167,14 +171,18 @@ def _clip(plan: Plan, work: Workspace, n_waiting: int, readout_traces: Floats) -
     # the length of an outer product is the product of the lengths
     square = (length(readout_traces) * length(work.error)) ** 2
     for layer in range(len(plan.layers)):
-        traces = _waiting_traces(plan, layer, work, n_waiting)
-        square += (length(traces) * length(_waiting_errors(plan, layer, work, n_waiting))) ** 2
+        sizes = plan.layers[layer]
+        traces = _waiting(work.traces, sizes[LINES_BEFORE], sizes[N_LINES], n_waiting)
+        errors = _waiting(work.errors, sizes[NEURONS_BEFORE], sizes[N_NEURONS], n_waiting)
+        square += (length(traces) * length(errors)) ** 2
     # an estimate that is not finite stays as it is
     if math.sqrt(square) > plan.gradient_clip:
         factor = np.float32(plan.gradient_clip / math.sqrt(square))
         _shrink(work.error, factor)
         for layer in range(len(plan.layers)):
-            _shrink(_waiting_errors(plan, layer, work, n_waiting), factor)
+            sizes = plan.layers[layer]
+            errors = _waiting(work.errors, sizes[NEURONS_BEFORE], sizes[N_NEURONS], n_waiting)
+            _shrink(errors, factor)
 
 
 @compiled
@@ -201,13 +209,14 @@ def _move_readout(
             for c in range(n_classes):
                 matrix[lines[i], c] += trace * work.error[c]
         return
-    all_traces, errors = work.readout_traces, work.error.reshape((1, n_classes))
+    all_traces, errors = work.vectors[1, :n_lines], work.error.reshape((1, n_classes))
     all_traces[:] = ZERO
     for i in range(len(lines)):
-        all_traces[0, lines[i]] = traces[i]
+        all_traces[lines[i]] = traces[i]
+    traces = all_traces.reshape((1, n_lines))
     for line in work.all_lines[:n_lines] if plan.momentum > ZERO else lines:
         place = at + line * n_classes
-        move_line(plan, rows, work.steps, place, line, all_traces, errors, 0, 1, -scale)
+        move_line(plan, rows, work.vectors[0], place, line, traces, errors, 0, 1, -scale)
 
 
 @compiled
@@ -218,7 +227,13 @@ def learn(plan: Plan, rows: SlotRows, state: Floats, work: Workspace, n_waiting:
         _find_errors(plan, layer, rows, state, work, n_waiting)
     for layer in range(n_layers):
         _find_estimates(plan, layer, rows.gradients, state, work, n_waiting)
-    n_lines = _list_readout_lines(plan, state, work)
+    n_top = plan.layers[n_layers - 1, N_NEURONS]
+    if plan.filters_readout_trace:
+        trace = state[plan.readout_trace_at : plan.readout_trace_at + n_top]
+        n_lines = _list_remembered(trace, work.lines, work.line_values)
+    else:
+        spiking = work.spiking[n_layers - 1, : work.n_spiking[n_layers - 1]]
+        n_lines = _list_spiking(spiking, n_top, work.lines, work.line_values)
     lines, traces = work.lines[:n_lines], work.line_values[:n_lines]
     if plan.gradient_clip < math.inf:
         _clip(plan, work, n_waiting, traces)

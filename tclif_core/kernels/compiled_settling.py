@@ -224,26 +224,54 @@ def lines_of(plan: Plan, layer: int, row: Floats) -> Floats:
 
 
 @compiled
-def settle_layer(
-    plan: Plan, layer: int, rows: SlotRows, work: Workspace, lines: Integers, n_waiting: int
+def _add_up_layer(
+    plan: Plan,
+    layer: int,
+    row: Floats,
+    work: Workspace,
+    lines: Integers,
+    n_waiting: int,
+    scale: np.float32,
 ) -> None:
-    """Bring some lines of a layer up to date: weights with per-tick updates, else gradients."""
+    """Do what `_add_up` does, in a row of parameters or gradients."""
     n_lines, n_neurons = plan.layers[layer, N_LINES], plan.layers[layer, N_NEURONS]
     place = plan.layers[layer, LINES_BEFORE]
     traces = work.traces[BLOCK * place : BLOCK * (place + n_lines)].reshape((BLOCK, n_lines))
     settled = work.settled[place : place + n_lines]
     place = plan.layers[layer, NEURONS_BEFORE]
     errors = work.errors[BLOCK * place : BLOCK * (place + n_neurons)].reshape((BLOCK, n_neurons))
-    scale = work.scales[layer]
-    if not plan.has_moments:
-        row = rows.parameters if plan.is_per_tick else rows.gradients
-        _add_up(lines_of(plan, layer, row), lines, traces, errors, settled, n_waiting, scale)
-        return
+    _add_up(lines_of(plan, layer, row), lines, traces, errors, settled, n_waiting, scale)
+
+
+@compiled
+def _move_layer(
+    plan: Plan, layer: int, rows: SlotRows, work: Workspace, lines: Integers, n_waiting: int
+) -> None:
+    """Do for some lines of a layer what `move_line` does for one."""
+    n_lines, n_neurons = plan.layers[layer, N_LINES], plan.layers[layer, N_NEURONS]
+    place = plan.layers[layer, LINES_BEFORE]
+    traces = work.traces[BLOCK * place : BLOCK * (place + n_lines)].reshape((BLOCK, n_lines))
+    settled = work.settled[place : place + n_lines]
+    place = plan.layers[layer, NEURONS_BEFORE]
+    errors = work.errors[BLOCK * place : BLOCK * (place + n_neurons)].reshape((BLOCK, n_neurons))
+    rate, steps = -work.scales[layer], work.vectors[0]
     for line in lines:
         at = plan.layers[layer, LINES_AT] + line * n_neurons
         first = settled[line]
         settled[line] = n_waiting
-        move_line(plan, rows, work.steps, at, line, traces, errors, first, n_waiting, -scale)
+        move_line(plan, rows, steps, at, line, traces, errors, first, n_waiting, rate)
+
+
+@inlined
+def settle_layer(
+    plan: Plan, layer: int, rows: SlotRows, work: Workspace, lines: Integers, n_waiting: int
+) -> None:
+    """Bring some lines of a layer up to date: weights with per-tick updates, else gradients."""
+    if plan.has_moments:
+        _move_layer(plan, layer, rows, work, lines, n_waiting)
+        return
+    row = rows.parameters if plan.is_per_tick else rows.gradients
+    _add_up_layer(plan, layer, row, work, lines, n_waiting, work.scales[layer])
 
 
 @compiled

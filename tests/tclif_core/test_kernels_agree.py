@@ -158,8 +158,8 @@ def _assert_agreement(network: NetworkSpec, learning: LearningSpec, n_ticks: int
     weights = learner.weights(slot)
     for name, expected_weights in truth.weights(slot).items():
         _assert_close(weights[name], expected_weights, CPU["after"], name)
-    velocities = (one.bank.first_moment[slot] for one in (learner, truth))
-    _assert_close(*velocities, CPU["gradient"], "velocity")
+    velocity, expected_velocity = (one.bank.first_moment[slot] for one in (learner, truth))
+    _assert_close(velocity, expected_velocity, CPU["gradient"], "velocity")
 
 
 @pytest.mark.parametrize("learning", [TICK_SGD, *RULES])
