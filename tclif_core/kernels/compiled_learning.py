@@ -121,20 +121,20 @@ def _find_errors(
 
 
 @compiled
-def _find_estimates(
-    plan: Plan, layer: int, gradients: Floats, state: Floats, work: Workspace, n_waiting: int
-) -> None:
-    """Put a layer's traces into the block; add to the gradients of its four numbers."""
-    n_lines, n_neurons = plan.layers[layer, N_LINES], plan.layers[layer, N_NEURONS]
-    at = plan.layers[layer, ELIGIBILITY_AT] + n_lines
-    traces = _waiting(work.traces, plan.layers[layer, LINES_BEFORE], n_lines, n_waiting)
-    traces[:] = state[at : at + n_lines]
-    errors = _waiting(work.errors, plan.layers[layer, NEURONS_BEFORE], n_neurons, n_waiting)
+def _add_to_scalars(gradients: Floats, traces: Integers, pairs: Floats, errors: Floats) -> None:
+    """Add this tick's estimates to the gradients of a layer's four numbers.
+
+    Args:
+        gradients: From those of the layer on, written in place.
+        traces: See `cpu_plan.Plan`.
+        pairs: The traces of the numbers that are learnt, from the first on.
+        errors: Of the layer ``[N]``.
+    """
+    n_neurons = len(errors)
     for scalar in range(N_SCALARS):
-        if plan.traces[scalar] >= 0:
-            at = plan.layers[layer, FIRST_TRACE_AT] + n_neurons * (2 * plan.traces[scalar] + 1)
-            place = plan.layers[layer, SCALARS_AT] + scalar - plan.accumulated_from
-            gradients[place] += _dot(state[at : at + n_neurons], errors)
+        if traces[scalar] >= 0:
+            at = n_neurons * (2 * traces[scalar] + 1)
+            gradients[scalar] += _dot(pairs[at : at + n_neurons], errors)
 
 
 @compiled
@@ -186,10 +186,32 @@ def _clip(plan: Plan, work: Workspace, n_waiting: int, readout_traces: Floats) -
 
 
 @compiled
+def _add_to_readout(
+    lines_in_row: Floats, lines: Integers, traces: Floats, error: Floats, scale: np.float32
+) -> None:
+    """Add the readout's term of this tick to its gradients, or to its weights.
+
+    Args:
+        lines_in_row: From the readout's begin on, written in place.
+        lines: Those with a trace that is not zero ``[n]``; the bias line comes after all neurons.
+        traces: Theirs ``[n]``.
+        error: Of the tick ``[C]``.
+        scale: 1 into gradients, minus the rate into weights.
+    """
+    n_classes = len(error)
+    for i in range(len(lines)):
+        at = lines[i] * n_classes
+        line = lines_in_row[at : at + n_classes]
+        trace = scale * traces[i]
+        for c in range(n_classes):
+            line[c] += trace * error[c]
+
+
+@compiled
 def _move_readout(
     plan: Plan, rows: SlotRows, work: Workspace, lines: Integers, traces: Floats
 ) -> None:
-    """Add the readout's term of this tick to its gradients, or move its weights by it.
+    """Move the readout's weights by this tick, where velocities or squares take part.
 
     Args:
         plan: The bank's.
@@ -199,24 +221,15 @@ def _move_readout(
         traces: Theirs ``[n]``.
     """
     n_layers, n_classes = len(plan.layers), len(work.error)
-    n_lines, scale = plan.layers[n_layers - 1, N_NEURONS] + 1, work.scales[n_layers]
-    at = plan.readout_at
-    if not plan.has_moments:
-        row = rows.parameters if plan.is_per_tick else rows.gradients
-        matrix = row[at : at + n_lines * n_classes].reshape((n_lines, n_classes))
-        for i in range(len(lines)):
-            trace = scale * traces[i]
-            for c in range(n_classes):
-                matrix[lines[i], c] += trace * work.error[c]
-        return
+    n_lines, rate = plan.layers[n_layers - 1, N_NEURONS] + 1, -work.scales[n_layers]
     all_traces, errors = work.vectors[1, :n_lines], work.error.reshape((1, n_classes))
     all_traces[:] = ZERO
     for i in range(len(lines)):
         all_traces[lines[i]] = traces[i]
     traces = all_traces.reshape((1, n_lines))
     for line in work.all_lines[:n_lines] if plan.momentum > ZERO else lines:
-        place = at + line * n_classes
-        move_line(plan, rows, work.vectors[0], place, line, traces, errors, 0, 1, -scale)
+        place = plan.readout_at + line * n_classes
+        move_line(plan, rows, work.vectors[0], place, line, traces, errors, 0, 1, rate)
 
 
 @compiled
@@ -226,7 +239,16 @@ def learn(plan: Plan, rows: SlotRows, state: Floats, work: Workspace, n_waiting:
     for layer in range(n_layers - 1, -1, -1):
         _find_errors(plan, layer, rows, state, work, n_waiting)
     for layer in range(n_layers):
-        _find_estimates(plan, layer, rows.gradients, state, work, n_waiting)
+        sizes = plan.layers[layer]
+        n_lines, n_neurons = sizes[N_LINES], sizes[N_NEURONS]
+        at = sizes[ELIGIBILITY_AT] + n_lines
+        traces = _waiting(work.traces, sizes[LINES_BEFORE], n_lines, n_waiting)
+        traces[:] = state[at : at + n_lines]
+        errors = _waiting(work.errors, sizes[NEURONS_BEFORE], n_neurons, n_waiting)
+        at = sizes[FIRST_TRACE_AT]
+        pairs = state[at : at + 2 * N_SCALARS * n_neurons]
+        scalars = rows.gradients[sizes[SCALARS_AT] - plan.accumulated_from :]
+        _add_to_scalars(scalars, plan.traces, pairs, errors)
     n_top = plan.layers[n_layers - 1, N_NEURONS]
     if plan.filters_readout_trace:
         trace = state[plan.readout_trace_at : plan.readout_trace_at + n_top]
@@ -237,4 +259,8 @@ def learn(plan: Plan, rows: SlotRows, state: Floats, work: Workspace, n_waiting:
     lines, traces = work.lines[:n_lines], work.line_values[:n_lines]
     if plan.gradient_clip < math.inf:
         _clip(plan, work, n_waiting, traces)
-    _move_readout(plan, rows, work, lines, traces)
+    if plan.has_moments:
+        _move_readout(plan, rows, work, lines, traces)
+    else:
+        row = rows.parameters if plan.is_per_tick else rows.gradients
+        _add_to_readout(row[plan.readout_at :], lines, traces, work.error, work.scales[n_layers])
