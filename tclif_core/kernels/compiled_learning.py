@@ -15,7 +15,7 @@ import numpy as np
 
 from tclif_core.kernels.compilation import compiled, reordered
 from tclif_core.kernels.compiled_layers import N_SCALARS, ONE, TINY, ZERO, list_spikes
-from tclif_core.kernels.compiled_settling import lines_of, move_line, settle_layer
+from tclif_core.kernels.compiled_settling import add_up_layer, lines_of, move_layer, move_line
 from tclif_core.kernels.compiled_updates import length
 from tclif_core.kernels.cpu_plan import (
     BLOCK,
@@ -114,7 +114,20 @@ def _find_errors(
         source[:] = errors_above * work.dynamics[layer + 1, 3]
         if plan.is_per_tick and n_waiting > 0:
             n_near = list_spikes(pseudo_derivative, work.lines)
-            settle_layer(plan, layer + 1, rows, work, work.lines[:n_near], n_waiting)
+            lines = work.lines[:n_near]
+            if plan.has_moments:
+                move_layer(plan, layer + 1, rows, work, lines, n_waiting)
+            else:
+                add_up_layer(
+                    plan.layers[layer + 1],
+                    rows.parameters,
+                    work.traces,
+                    work.errors,
+                    work.settled,
+                    lines,
+                    n_waiting,
+                    work.scales[layer + 1],
+                )
         matrix = lines_of(plan, layer + 1, rows.parameters)
         _signal_through(errors, pseudo_derivative, matrix, source)
     _finish_errors(errors, pseudo_derivative)

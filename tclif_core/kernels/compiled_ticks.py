@@ -25,7 +25,7 @@ from tclif_core.kernels.compiled_layers import (
 )
 from tclif_core.kernels.compiled_learning import learn as learn_tick
 from tclif_core.kernels.compiled_readout import advance_readout, filter_spikes, find_loss
-from tclif_core.kernels.compiled_settling import lines_of, settle_all, settle_layer
+from tclif_core.kernels.compiled_settling import add_up_layer, lines_of, move_layer, settle_all
 from tclif_core.kernels.cpu_plan import (
     BLOCK,
     ELIGIBILITY_AT,
@@ -78,7 +78,19 @@ def _advance_layer(
     )
     lines, line_values = work.lines[:n_active], work.line_values[:n_active]
     if plan.is_per_tick and n_waiting > 0:
-        settle_layer(plan, layer, rows, work, lines, n_waiting)
+        if plan.has_moments:
+            move_layer(plan, layer, rows, work, lines, n_waiting)
+        else:
+            add_up_layer(
+                plan.layers[layer],
+                rows.parameters,
+                work.traces,
+                work.errors,
+                work.settled,
+                lines,
+                n_waiting,
+                work.scales[layer],
+            )
     current = work.vectors[0, :n_neurons]
     gather(current, lines_of(plan, layer, rows.parameters), lines, line_values)
     dynamics = work.dynamics[layer]
