@@ -16,7 +16,7 @@ import numpy as np
 from tclif_core.kernels.compilation import compiled, reordered
 from tclif_core.kernels.compiled_filtering import add_filtered
 from tclif_core.kernels.compiled_layers import N_SCALARS, ONE, TINY, ZERO, list_spikes
-from tclif_core.kernels.compiled_settling import lines_of, move_line, settle_layer
+from tclif_core.kernels.compiled_settling import add_up_layer, lines_of, move_layer, move_line
 from tclif_core.kernels.compiled_updates import length
 from tclif_core.kernels.cpu_plan import (
     BLOCK,
@@ -79,19 +79,17 @@ def _finish_errors(errors: Floats, pseudo_derivative: Floats) -> None:
 
 
 @compiled
-def _waiting_errors(plan: Plan, layer: int, work: Workspace, place: int) -> Floats:
-    """Return a layer's neuron errors ``[N]`` in a place of the block."""
-    n_neurons = plan.layers[layer, N_NEURONS]
-    at = BLOCK * plan.layers[layer, NEURONS_BEFORE] + place * n_neurons
-    return work.errors[at : at + n_neurons]
+def _waiting(block: Floats, n_before: int, width: int, place: int) -> Floats:
+    """Return a layer's numbers ``[width]`` in a place of the block of traces, or of errors.
 
-
-@compiled
-def _waiting_traces(plan: Plan, layer: int, work: Workspace, place: int) -> Floats:
-    """Return eS of a layer's lines ``[M]`` in a place of the block."""
-    n_lines = plan.layers[layer, N_LINES]
-    at = BLOCK * plan.layers[layer, LINES_BEFORE] + place * n_lines
-    return work.traces[at : at + n_lines]
+    Args:
+        block: Of all layers.
+        n_before: How many numbers a place holds of the layers below.
+        width: How many it holds of this layer.
+        place: From 0 to `BLOCK` - 1.
+    """
+    at = BLOCK * n_before + place * width
+    return block[at : at + width]
 
 
 @compiled
@@ -101,7 +99,7 @@ def _find_errors(
     """Write a layer's neuron errors into the block's next place; the layer above has its own."""
     top, n_classes = len(plan.layers) - 1, len(work.error)
     n_neurons = plan.layers[layer, N_NEURONS]
-    errors = _waiting_errors(plan, layer, work, n_waiting)
+    errors = _waiting(work.errors, plan.layers[layer, NEURONS_BEFORE], n_neurons, n_waiting)
     at = plan.layers[layer, STATE_AT] + 3 * n_neurons
     pseudo_derivative = state[at : at + n_neurons]
     if plan.is_broadcast:
@@ -113,11 +111,29 @@ def _find_errors(
         weights = rows.parameters[at : at + n_neurons * n_classes].reshape((n_neurons, n_classes))
         _signal_through(errors, pseudo_derivative, weights, work.error, plan.filters_hidden_traces)
     else:
-        source = work.vectors[3, : plan.layers[layer + 1, N_NEURONS]]
-        source[:] = _waiting_errors(plan, layer + 1, work, n_waiting) * work.dynamics[layer + 1, 3]
+        n_above, n_before = (
+            plan.layers[layer + 1, N_NEURONS],
+            plan.layers[layer + 1, NEURONS_BEFORE],
+        )
+        errors_above = _waiting(work.errors, n_before, n_above, n_waiting)
+        source = work.vectors[3, :n_above]
+        source[:] = errors_above * work.dynamics[layer + 1, 3]
         if plan.is_per_tick and n_waiting > 0:
             n_near = list_spikes(pseudo_derivative, work.lines)
-            settle_layer(plan, layer + 1, rows, work, work.lines[:n_near], n_waiting)
+            lines = work.lines[:n_near]
+            if plan.has_moments:
+                move_layer(plan, layer + 1, rows, work, lines, n_waiting)
+            else:
+                add_up_layer(
+                    plan.layers[layer + 1],
+                    rows.parameters,
+                    work.traces,
+                    work.errors,
+                    work.settled,
+                    lines,
+                    n_waiting,
+                    work.scales[layer + 1],
+                )
         matrix = lines_of(plan, layer + 1, rows.parameters)
         _signal_through(errors, pseudo_derivative, matrix, source, plan.filters_hidden_traces)
     if plan.filters_hidden_traces:
@@ -127,39 +143,40 @@ def _find_errors(
 
 
 @compiled
-def _find_estimates(
-    plan: Plan, layer: int, gradients: Floats, state: Floats, work: Workspace, n_waiting: int
-) -> None:
-    """Put a layer's traces into the block; add to the gradients of its four numbers."""
-    n_lines, n_neurons = plan.layers[layer, N_LINES], plan.layers[layer, N_NEURONS]
-    at = plan.layers[layer, ELIGIBILITY_AT] + n_lines
-    _waiting_traces(plan, layer, work, n_waiting)[:] = state[at : at + n_lines]
-    errors = _waiting_errors(plan, layer, work, n_waiting)
+def _add_to_scalars(gradients: Floats, traces: Integers, pairs: Floats, errors: Floats) -> None:
+    """Add this tick's estimates to the gradients of a layer's four numbers.
+
+    Args:
+        gradients: From those of the layer on, written in place.
+        traces: See `cpu_plan.Plan`.
+        pairs: The traces of the numbers that are learnt, from the first on.
+        errors: Of the layer ``[N]``.
+    """
+    n_neurons = len(errors)
     for scalar in range(N_SCALARS):
-        if plan.traces[scalar] >= 0:
-            at = plan.layers[layer, FIRST_TRACE_AT] + n_neurons * (2 * plan.traces[scalar] + 1)
-            place = plan.layers[layer, SCALARS_AT] + scalar - plan.accumulated_from
-            gradients[place] += _dot(state[at : at + n_neurons], errors)
+        if traces[scalar] >= 0:
+            at = n_neurons * (2 * traces[scalar] + 1)
+            gradients[scalar] += _dot(pairs[at : at + n_neurons], errors)
 
 
 @compiled
-def _list_readout_lines(plan: Plan, state: Floats, work: Workspace) -> int:
-    """List the readout's lines with a trace that is not zero, the bias line last."""
-    top = len(plan.layers) - 1
-    n_top = plan.layers[top, N_NEURONS]
-    if plan.filters_readout_trace:
-        trace = state[plan.readout_trace_at : plan.readout_trace_at + n_top + 1]
-        n: int = list_spikes(trace, work.lines)
-        for i in range(n):
-            work.line_values[i] = trace[work.lines[i]]
-        return n
-    n = work.n_spiking[top]
+def _list_spiking(spiking: Integers, n_neurons: int, lines: Integers, values: Floats) -> int:
+    """List the readout's lines that have a trace: of neurons that spiked, then the bias line."""
+    n = len(spiking)
     for i in range(n):
-        work.lines[i] = work.spiking[top, i]
-        work.line_values[i] = ONE
-    work.lines[n] = n_top
-    work.line_values[n] = ONE
+        lines[i] = spiking[i]
+        values[i] = ONE
+    lines[n], values[n] = n_neurons, ONE
     return n + 1
+
+
+@compiled
+def _list_remembered(trace: Floats, lines: Integers, values: Floats) -> int:
+    """List the readout's lines that have a filtered trace, the bias line's last."""
+    n: int = list_spikes(trace, lines)
+    for i in range(n):
+        values[i] = trace[lines[i]]
+    return n
 
 
 @compiled
@@ -175,21 +192,47 @@ def _clip(plan: Plan, work: Workspace, n_waiting: int, readout_traces: Floats) -
     # the length of an outer product is the product of the lengths
     square = (length(readout_traces) * length(work.error)) ** 2
     for layer in range(len(plan.layers)):
-        traces = _waiting_traces(plan, layer, work, n_waiting)
-        square += (length(traces) * length(_waiting_errors(plan, layer, work, n_waiting))) ** 2
+        sizes = plan.layers[layer]
+        traces = _waiting(work.traces, sizes[LINES_BEFORE], sizes[N_LINES], n_waiting)
+        errors = _waiting(work.errors, sizes[NEURONS_BEFORE], sizes[N_NEURONS], n_waiting)
+        square += (length(traces) * length(errors)) ** 2
     # an estimate that is not finite stays as it is
     if math.sqrt(square) > plan.gradient_clip:
         factor = np.float32(plan.gradient_clip / math.sqrt(square))
         _shrink(work.error, factor)
         for layer in range(len(plan.layers)):
-            _shrink(_waiting_errors(plan, layer, work, n_waiting), factor)
+            sizes = plan.layers[layer]
+            errors = _waiting(work.errors, sizes[NEURONS_BEFORE], sizes[N_NEURONS], n_waiting)
+            _shrink(errors, factor)
+
+
+@compiled
+def _add_to_readout(
+    lines_in_row: Floats, lines: Integers, traces: Floats, error: Floats, scale: np.float32
+) -> None:
+    """Add the readout's term of this tick to its gradients, or to its weights.
+
+    Args:
+        lines_in_row: From the readout's begin on, written in place.
+        lines: Those with a trace that is not zero ``[n]``; the bias line comes after all neurons.
+        traces: Theirs ``[n]``.
+        error: Of the tick ``[C]``.
+        scale: 1 into gradients, minus the rate into weights.
+    """
+    n_classes = len(error)
+    for i in range(len(lines)):
+        at = lines[i] * n_classes
+        line = lines_in_row[at : at + n_classes]
+        trace = scale * traces[i]
+        for c in range(n_classes):
+            line[c] += trace * error[c]
 
 
 @compiled
 def _move_readout(
     plan: Plan, rows: SlotRows, work: Workspace, lines: Integers, traces: Floats
 ) -> None:
-    """Add the readout's term of this tick to its gradients, or move its weights by it.
+    """Move the readout's weights by this tick, where velocities or squares take part.
 
     Args:
         plan: The bank's.
@@ -199,23 +242,31 @@ def _move_readout(
         traces: Theirs ``[n]``.
     """
     n_layers, n_classes = len(plan.layers), len(work.error)
-    n_lines, scale = plan.layers[n_layers - 1, N_NEURONS] + 1, work.scales[n_layers]
-    at = plan.readout_at
-    if not plan.has_moments:
-        row = rows.parameters if plan.is_per_tick else rows.gradients
-        matrix = row[at : at + n_lines * n_classes].reshape((n_lines, n_classes))
-        for i in range(len(lines)):
-            trace = scale * traces[i]
-            for c in range(n_classes):
-                matrix[lines[i], c] += trace * work.error[c]
-        return
-    all_traces, errors = work.readout_traces, work.error.reshape((1, n_classes))
+    n_lines, rate = plan.layers[n_layers - 1, N_NEURONS] + 1, -work.scales[n_layers]
+    all_traces, errors = work.vectors[1, :n_lines], work.error.reshape((1, n_classes))
     all_traces[:] = ZERO
     for i in range(len(lines)):
-        all_traces[0, lines[i]] = traces[i]
+        all_traces[lines[i]] = traces[i]
+    traces = all_traces.reshape((1, n_lines))
     for line in work.all_lines[:n_lines] if plan.momentum > ZERO else lines:
-        place = at + line * n_classes
-        move_line(plan, rows, work.steps, place, line, all_traces, errors, 0, 1, -scale)
+        place = plan.readout_at + line * n_classes
+        move_line(plan, rows, work.vectors[0], place, line, traces, errors, 0, 1, rate)
+
+
+@compiled
+def _find_estimates(
+    sizes: Integers, plan: Plan, gradients: Floats, state: Floats, work: Workspace, n_waiting: int
+) -> None:
+    """Put a layer's traces into the block; add to the gradients of its four numbers."""
+    n_lines, n_neurons = sizes[N_LINES], sizes[N_NEURONS]
+    at = sizes[ELIGIBILITY_AT] + n_lines
+    traces = _waiting(work.traces, sizes[LINES_BEFORE], n_lines, n_waiting)
+    traces[:] = state[at : at + n_lines]
+    errors = _waiting(work.errors, sizes[NEURONS_BEFORE], n_neurons, n_waiting)
+    at = sizes[FIRST_TRACE_AT]
+    pairs = state[at : at + 2 * N_SCALARS * n_neurons]
+    scalars = gradients[sizes[SCALARS_AT] - plan.accumulated_from :]
+    _add_to_scalars(scalars, plan.traces, pairs, errors)
 
 
 @compiled
@@ -228,9 +279,19 @@ def learn(plan: Plan, rows: SlotRows, state: Floats, work: Workspace, n_waiting:
         add_filtered(plan, rows.gradients, state, work)
     else:
         for layer in range(n_layers):
-            _find_estimates(plan, layer, rows.gradients, state, work, n_waiting)
-    n_lines = _list_readout_lines(plan, state, work)
+            _find_estimates(plan.layers[layer], plan, rows.gradients, state, work, n_waiting)
+    n_top = plan.layers[n_layers - 1, N_NEURONS]
+    if plan.filters_readout_trace:
+        trace = state[plan.readout_trace_at : plan.readout_trace_at + n_top + 1]
+        n_lines = _list_remembered(trace, work.lines, work.line_values)
+    else:
+        spiking = work.spiking[n_layers - 1, : work.n_spiking[n_layers - 1]]
+        n_lines = _list_spiking(spiking, n_top, work.lines, work.line_values)
     lines, traces = work.lines[:n_lines], work.line_values[:n_lines]
     if plan.gradient_clip < math.inf:
         _clip(plan, work, n_waiting, traces)
-    _move_readout(plan, rows, work, lines, traces)
+    if plan.has_moments:
+        _move_readout(plan, rows, work, lines, traces)
+    else:
+        row = rows.parameters if plan.is_per_tick else rows.gradients
+        _add_to_readout(row[plan.readout_at :], lines, traces, work.error, work.scales[n_layers])

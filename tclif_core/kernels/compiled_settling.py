@@ -224,34 +224,78 @@ def lines_of(plan: Plan, layer: int, row: Floats) -> Floats:
 
 
 @compiled
-def settle_layer(
+def add_up_layer(
+    sizes: Integers,
+    row: Floats,
+    all_traces: Floats,
+    all_errors: Floats,
+    all_settled: Integers,
+    lines: Integers,
+    n_waiting: int,
+    scale: np.float32,
+) -> None:
+    """Bring some lines of a layer up to date where they only add up.
+
+    It is called often, and each array that goes into a call has a cost.
+
+    Args:
+        sizes: Of the layer, from the plan.
+        row: Of parameters or gradients, written in place.
+        all_traces: The workspace's, like the next two.
+        all_errors: Likewise.
+        all_settled: Likewise.
+        lines: Which lines.
+        n_waiting: How many ticks wait.
+        scale: 1 into gradients, minus the rate into weights.
+    """
+    n_lines, n_neurons, at = sizes[N_LINES], sizes[N_NEURONS], sizes[LINES_AT]
+    matrix = row[at : at + n_lines * n_neurons].reshape((n_lines, n_neurons))
+    place = sizes[LINES_BEFORE]
+    traces = all_traces[BLOCK * place : BLOCK * (place + n_lines)].reshape((BLOCK, n_lines))
+    settled = all_settled[place : place + n_lines]
+    place = sizes[NEURONS_BEFORE]
+    errors = all_errors[BLOCK * place : BLOCK * (place + n_neurons)].reshape((BLOCK, n_neurons))
+    _add_up(matrix, lines, traces, errors, settled, n_waiting, scale)
+
+
+@compiled
+def move_layer(
     plan: Plan, layer: int, rows: SlotRows, work: Workspace, lines: Integers, n_waiting: int
 ) -> None:
-    """Bring some lines of a layer up to date: weights with per-tick updates, else gradients."""
+    """Bring some lines of a layer up to date where velocities or squares take part."""
     n_lines, n_neurons = plan.layers[layer, N_LINES], plan.layers[layer, N_NEURONS]
     place = plan.layers[layer, LINES_BEFORE]
     traces = work.traces[BLOCK * place : BLOCK * (place + n_lines)].reshape((BLOCK, n_lines))
     settled = work.settled[place : place + n_lines]
     place = plan.layers[layer, NEURONS_BEFORE]
     errors = work.errors[BLOCK * place : BLOCK * (place + n_neurons)].reshape((BLOCK, n_neurons))
-    scale = work.scales[layer]
-    if not plan.has_moments:
-        row = rows.parameters if plan.is_per_tick else rows.gradients
-        _add_up(lines_of(plan, layer, row), lines, traces, errors, settled, n_waiting, scale)
-        return
+    rate, steps = -work.scales[layer], work.vectors[0]
     for line in lines:
         at = plan.layers[layer, LINES_AT] + line * n_neurons
         first = settled[line]
         settled[line] = n_waiting
-        move_line(plan, rows, work.steps, at, line, traces, errors, first, n_waiting, -scale)
+        move_line(plan, rows, steps, at, line, traces, errors, first, n_waiting, rate)
 
 
 @compiled
 def settle_all(plan: Plan, rows: SlotRows, work: Workspace, n_waiting: int) -> None:
-    """Empty the block."""
+    """Empty the block into weights with per-tick updates, else into gradients."""
     if n_waiting == 0:
         return
+    row = rows.parameters if plan.is_per_tick else rows.gradients
     for layer in range(len(plan.layers)):
         lines = work.all_lines[: plan.layers[layer, N_LINES]]
-        settle_layer(plan, layer, rows, work, lines, n_waiting)
+        if plan.has_moments:
+            move_layer(plan, layer, rows, work, lines, n_waiting)
+        else:
+            add_up_layer(
+                plan.layers[layer],
+                row,
+                work.traces,
+                work.errors,
+                work.settled,
+                lines,
+                n_waiting,
+                work.scales[layer],
+            )
     work.settled[:] = 0

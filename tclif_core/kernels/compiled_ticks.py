@@ -26,7 +26,7 @@ from tclif_core.kernels.compiled_layers import (
 )
 from tclif_core.kernels.compiled_learning import learn as learn_tick
 from tclif_core.kernels.compiled_readout import advance_readout, filter_spikes, find_loss
-from tclif_core.kernels.compiled_settling import lines_of, settle_all, settle_layer
+from tclif_core.kernels.compiled_settling import add_up_layer, lines_of, move_layer, settle_all
 from tclif_core.kernels.cpu_plan import (
     BLOCK,
     ELIGIBILITY_AT,
@@ -79,7 +79,19 @@ def _advance_layer(
     )
     lines, line_values = work.lines[:n_active], work.line_values[:n_active]
     if plan.is_per_tick and n_waiting > 0:
-        settle_layer(plan, layer, rows, work, lines, n_waiting)
+        if plan.has_moments:
+            move_layer(plan, layer, rows, work, lines, n_waiting)
+        else:
+            add_up_layer(
+                plan.layers[layer],
+                rows.parameters,
+                work.traces,
+                work.errors,
+                work.settled,
+                lines,
+                n_waiting,
+                work.scales[layer],
+            )
     current = work.vectors[0, :n_neurons]
     gather(current, lines_of(plan, layer, rows.parameters), lines, line_values)
     dynamics = work.dynamics[layer]
@@ -104,25 +116,6 @@ def _advance_layer(
 
 
 @compiled
-def _advance_layers(
-    plan: Plan,
-    rows: SlotRows,
-    state: Floats,
-    counters: Integers,
-    work: Workspace,
-    channels: NDArray[np.int32],
-    values: Floats,
-    learns: bool,  # noqa: FBT001 - compiled code takes positions
-    n_waiting: int,
-) -> None:
-    """Advance all layers by one tick, from the input upward."""
-    find_dynamics(plan, counters[TICK], rows.parameters, work.dynamics)
-    for layer in range(len(plan.layers)):
-        _advance_layer(plan, layer, rows, state, work, channels, values, learns, n_waiting)
-        counters[FIRST_SPIKES + layer] += work.n_spiking[layer]
-
-
-@compiled
 def _begin_row(plan: Plan, state: Floats, work: Workspace, rate: float) -> None:
     """Make scratch that ticks hand on hold what it does before a row's first tick."""
     work.settled[:] = 0
@@ -132,6 +125,16 @@ def _begin_row(plan: Plan, state: Floats, work: Workspace, rate: float) -> None:
         work.n_spiking[layer] = list_spikes(spikes, work.spiking[layer])
     for n in range(len(work.scales)):
         work.scales[n] = -rate * plan.layer_rates[n] if plan.is_per_tick else 1.0
+
+
+@compiled
+def _report(
+    y: Floats, sums: Doubles, n_ticks: int, logits: Floats, mean_probabilities: Floats
+) -> None:
+    """Write what a tick answers ``[C]``."""
+    for c in range(len(y)):
+        logits[c] = y[c]
+        mean_probabilities[c] = sums[c] / np.float64(n_ticks)
 
 
 @compiled
@@ -169,17 +172,13 @@ def _advance_row(
     n_waiting = 0
     for tick in range(first_tick, last_tick):
         begin, end = tick_events[tick], tick_events[tick + 1]
-        _advance_layers(
-            plan,
-            rows,
-            state,
-            counters,
-            work,
-            channels[begin:end],
-            values[begin:end],
-            learns,
-            n_waiting,
-        )
+        tick_channels, tick_values = channels[begin:end], values[begin:end]
+        find_dynamics(plan, counters[TICK], rows.parameters, work.dynamics)
+        for layer in range(n_layers):
+            _advance_layer(
+                plan, layer, rows, state, work, tick_channels, tick_values, learns, n_waiting
+            )
+            counters[FIRST_SPIKES + layer] += work.n_spiking[layer]
         spiking = work.spiking[n_layers - 1, : work.n_spiking[n_layers - 1]]
         advance_readout(y, w_out, b_out, spiking, plan.readout_decay, work.probabilities, sums)
         if learns and plan.filters_readout_trace:
@@ -189,10 +188,7 @@ def _advance_row(
             filter_traces(plan, state, work)
         counters[TICK] += 1
         counters[TICKS_SINCE_OPEN] += 1
-        n_ticks = np.float64(counters[TICK])
-        for c in range(n_classes):
-            logits[tick, c] = y[c]
-            mean_probabilities[tick, c] = sums[c] / n_ticks
+        _report(y, sums, counters[TICK], logits[tick], mean_probabilities[tick])
         loss[tick] = ZERO
         label = labels[tick]
         if label < 0:

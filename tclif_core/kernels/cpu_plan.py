@@ -123,7 +123,9 @@ class Workspace(NamedTuple):
     """Scratch; nothing in it outlives a call.
 
     Attributes:
-        vectors: Current, potentials before the tick, neuron error on its way down ``[4, N max]``.
+        vectors: Current, potentials before the tick, neuron error on its way down; while lines
+            move also, in the first two, how far each number moves for its estimate and the traces
+            of the readout's lines ``[4, N max + 1 or C]``.
         probabilities: ``[C]``.
         error: Of the readout ``[C]``.
         dynamics: Decays and couplings of the tick ``[layers, 4]``.
@@ -138,8 +140,6 @@ class Workspace(NamedTuple):
         settled: How many of the waiting ticks each line already has, ``[M]`` for each layer.
         scales: What multiplies an outer product, for each layer and then the readout
             ``[layers + 1]``: minus the rate into weights, 1 into gradients.
-        steps: How far each number of a line moves for its velocity or estimate ``[N max or C]``.
-        readout_traces: Traces of the readout's lines, its bias line last ``[1, N + 1]``.
     """
 
     vectors: Floats
@@ -156,8 +156,6 @@ class Workspace(NamedTuple):
     signals: Floats
     settled: Integers
     scales: Floats
-    steps: Floats
-    readout_traces: Floats
 
 
 def make_plan(bank: SlotBank) -> Plan:
@@ -234,7 +232,7 @@ def make_workspace(bank: SlotBank, plan: Plan) -> Workspace:
     n_lines_in_all = int(plan.layers[:, N_LINES].sum())
     most_lines = max(int(plan.layers[:, N_LINES].max()), bank.network.hidden[-1] + 1)
     return Workspace(
-        vectors=np.empty((4, widest), np.float32),
+        vectors=np.empty((4, max(widest + 1, n_classes)), np.float32),
         probabilities=np.empty(n_classes, np.float32),
         error=np.empty(n_classes, np.float32),
         dynamics=np.empty((n_layers, len(SCALARS)), np.float32),
@@ -248,6 +246,4 @@ def make_workspace(bank: SlotBank, plan: Plan) -> Workspace:
         signals=np.empty(sum(bank.network.hidden), np.float32),
         settled=np.empty(n_lines_in_all, np.int64),
         scales=np.empty(n_layers + 1, np.float32),
-        steps=np.empty(max(widest, n_classes), np.float32),
-        readout_traces=np.empty((1, bank.network.hidden[-1] + 1), np.float32),
     )

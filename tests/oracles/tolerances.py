@@ -41,6 +41,8 @@ _FLOAT32 = {
     "logits": Tolerance(5e-6, 5e-6, "one tick from equal logits, weights that moved in float32"),
     "probabilities": Tolerance(5e-6, 5e-6, "inherits the logits' error"),
     "eligibility": _TRACE,
+    "trace": _TRACE,
+    "filtered": Tolerance(1e-4, 1e-5, "traces filtered once more, times the slope's error"),
     "gradient": _SUM,
     "after": _MOVED,
 }

@@ -6,14 +6,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tclif_core import EventBlock, Learner, LearningSpec, NetworkSpec
+from tclif_core import EventBlock, Learner, LearningSpec, NetworkSpec, NeuronSpec
 from tclif_core.kernels import compilation, compiled_ticks, compiled_updates
 from tests.tclif_core.streams import (
+    SEGMENT_RULES,
     SEGMENT_SGD,
+    TICK_RULES,
     TICK_SGD,
     advance_one,
     random_counts,
     small_network,
+    targets_of,
 )
 
 
@@ -23,28 +26,44 @@ def _n_compiled() -> int:
         compiled_updates.step_sgd,
         compiled_updates.step_adam,
         compiled_updates.step_rmsprop,
+        compiled_updates.step_velocity,
         compiled_updates.is_below,
+        compiled_updates.length,
     )
     return sum(len(loop.signatures) for loop in loops)
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "sgd"])
-def test_after_warm_up_nothing_more_is_compiled(optimizer: str) -> None:
+@pytest.mark.parametrize("reset", ["paper", "code"])
+@pytest.mark.parametrize(
+    "learning",
+    [
+        TICK_SGD,
+        *TICK_RULES.values(),
+        *SEGMENT_RULES.values(),
+        LearningSpec(first_moment_decay=0.0, gradient_clip=1.0),
+        LearningSpec(optimizer="rmsprop", momentum=0.5, gradient_clip=1.0),
+        LearningSpec(optimizer="rmsprop", feedback="broadcast"),
+        LearningSpec(optimizer="sgd", momentum=0.5, gradient_clip=1.0),
+        LearningSpec(update="frozen", feedback="broadcast"),
+    ],
+)
+def test_after_warm_up_nothing_more_is_compiled(learning: LearningSpec, reset: str) -> None:
     tiny = NetworkSpec(inputs=2, hidden=(2,), classes=2)
     Learner(tiny, LearningSpec()).warm_up()
     before = _n_compiled()
 
-    for learning in (LearningSpec.from_dict({"optimizer": optimizer}), TICK_SGD):
-        learner = Learner(small_network(hidden=(5, 4, 3)), learning, capacity=2)
-        slots = np.array([learner.open(seed=seed, rate=0.1) for seed in range(3)])
-        block = EventBlock.from_dense([random_counts(4, 9)] * 3)
-        for array in (block.channels, block.values, block.row_ticks, block.tick_events):
-            # what comes from a socket can't be written
-            array.flags.writeable = False
-        targets = np.tile(np.array([0, 1]), 12)[::2]
-        strands = np.zeros(6, np.int64)[::2]
-        learner.advance(slots, strands, np.ones(3, np.bool_), block, targets)
-        assert learner.apply_update(slots[0])
+    neuron = NeuronSpec.from_dict({"reset": reset, "surrogate": "arctan"})
+    learner = Learner(small_network(hidden=(5, 4), neuron=neuron), learning, capacity=2)
+    slots = np.array([learner.open(seed=seed, rate=0.1) for seed in range(3)])
+    block = EventBlock.from_dense([random_counts(4, 9)] * 3)
+    for array in (block.channels, block.values, block.row_ticks, block.tick_events):
+        # what comes from a socket can't be written
+        array.flags.writeable = False
+    targets = targets_of(learner, np.tile(np.array([0, 1]), 12))[::2]
+    strands = np.zeros(6, np.int64)[::2]
+    learner.advance(slots, strands, np.ones(3, np.bool_), block, targets)
+    assert learner.apply_update(slots[0])
+    assert learner.kernel_name == "cpu"
 
     assert _n_compiled() == before
 

@@ -15,7 +15,9 @@ from tclif_core import (
     Strand,
 )
 from tests.tclif_core.streams import (
+    SEGMENT_RULES,
     SEGMENT_SGD,
+    TICK_RULES,
     TICK_SGD,
     advance_one,
     assert_same_bits,
@@ -23,12 +25,22 @@ from tests.tclif_core.streams import (
     random_targets,
     slot_tensors,
     small_network,
+    targets_of,
 )
 
 NETWORK = small_network()
 ADAM = LearningSpec()
 BROADCAST = LearningSpec(optimizer="rmsprop", feedback="broadcast")
-RULES = [SEGMENT_SGD, TICK_SGD, ADAM, BROADCAST, LearningSpec(first_moment_decay=0.0)]
+RULES = [
+    *(SEGMENT_SGD, TICK_SGD, ADAM, BROADCAST, LearningSpec(first_moment_decay=0.0)),
+    *TICK_RULES.values(),
+    *SEGMENT_RULES.values(),
+]
+NEURONS = [
+    NeuronSpec(reset="code", surrogate="rectangular"),
+    NeuronSpec(kind="tclif", reset="code", surrogate="fast_sigmoid"),
+    NeuronSpec(kind="two_compartment", surrogate="arctan"),
+]
 # more than two blocks of the CPU backend, and no multiple of one
 N_TICKS = 41
 
@@ -58,7 +70,7 @@ def test_a_row_is_unaffected_by_its_neighbours_and_their_order(
         np.zeros(3, np.int64),
         np.ones(3, np.bool_),
         EventBlock.from_dense([inputs[n] for n in order]),
-        np.concatenate([targets[n] for n in order]),
+        targets_of(together, np.concatenate([targets[n] for n in order])),
     )
 
     ends = np.cumsum([0, *(len(inputs[n]) for n in order)])
@@ -88,14 +100,17 @@ def test_slots_that_are_not_listed_do_not_change_by_one_bit(
         assert_same_bits(one, other)
 
 
+@pytest.mark.parametrize("learning", [TICK_SGD, *TICK_RULES.values()])
 @pytest.mark.parametrize("flipped", [0, 12, 15, 16, 30])
-def test_a_tick_is_predicted_before_its_label_is_learnt(kernel: str, flipped: int) -> None:
+def test_a_tick_is_predicted_before_its_label_is_learnt(
+    kernel: str, flipped: int, learning: LearningSpec
+) -> None:
     x = random_counts(N_TICKS, 9)
     labels = [np.full(N_TICKS, 1), np.full(N_TICKS, 1)]
     labels[1][flipped] = 2
     logits = []
     for targets in labels:
-        learner = Learner(NETWORK, TICK_SGD, kernel=kernel)
+        learner = Learner(NETWORK, learning, kernel=kernel)
         logits.append(advance_one(learner, _open(learner), x, targets).logits)
 
     assert np.array_equal(logits[0][: flipped + 1], logits[1][: flipped + 1])
@@ -194,6 +209,54 @@ def test_how_ticks_are_cut_into_calls_changes_no_bit(
         np.concatenate([r.mean_probabilities for r in results]), expected.mean_probabilities
     )
     assert_same_bits(slot_tensors(pieces, slot), slot_tensors(whole, slot))
+
+
+@pytest.mark.parametrize("neuron", NEURONS)
+@pytest.mark.parametrize("learning", [ADAM, TICK_RULES["preconditioned, all else"]])
+def test_how_ticks_are_cut_changes_no_bit_of_any_neuron(
+    kernel: str, learning: LearningSpec, neuron: NeuronSpec
+) -> None:
+    x, targets = random_counts(N_TICKS, 9), random_targets(N_TICKS, 3)
+    tensors = []
+    for cuts in ([N_TICKS], [1] * N_TICKS):
+        learner = Learner(small_network(neuron=neuron), learning, kernel=kernel)
+        slot = _open(learner)
+        for start, stop in pairwise(np.cumsum([0, *cuts])):
+            advance_one(learner, slot, x[start:stop], targets[start:stop])
+        tensors.append(slot_tensors(learner, slot))
+
+    assert_same_bits(*tensors)
+
+
+@pytest.mark.parametrize("feedback", ["chain", "broadcast"])
+def test_a_frozen_learner_only_infers(kernel: str, feedback: str) -> None:
+    frozen = LearningSpec.from_dict({"update": "frozen", "feedback": feedback})
+    x = random_counts(N_TICKS, 9)
+    learner, other = (Learner(NETWORK, rule, kernel=kernel) for rule in (frozen, ADAM))
+    slot = _open(learner)
+    before = slot_tensors(learner, slot)
+
+    result = advance_one(learner, slot, x, [1] * N_TICKS)
+
+    inferred = advance_one(other, _open(other), x, [1] * N_TICKS, learns=False)
+    assert np.array_equal(result.logits, inferred.logits)
+    assert np.array_equal(result.loss, inferred.loss)
+    after = slot_tensors(learner, slot)
+    for name in ("parameters", "gradients", "updates"):
+        assert_same_bits({name: before[name]}, {name: after[name]})
+
+
+def test_the_squared_loss_is_the_mean_over_classes_where_a_target_is_known(kernel: str) -> None:
+    targets = random_targets(N_TICKS, 3)
+    learner = Learner(NETWORK, SEGMENT_RULES["mean squared"], kernel=kernel)
+
+    result = advance_one(learner, _open(learner), random_counts(N_TICKS, 9), targets)
+
+    values = targets_of(learner, targets)
+    expected = ((result.logits.astype(np.float64) - values) ** 2).mean(axis=1)
+    known = targets >= 0
+    assert result.loss[known] == pytest.approx(expected[known], rel=1e-5)
+    assert not result.loss[~known].any()
 
 
 def test_a_lesson_leaves_the_running_segment_alone(kernel: str) -> None:

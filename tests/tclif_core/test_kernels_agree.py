@@ -4,24 +4,48 @@ Spikes are discontinuous: before each tick both backends get the state of the re
 spike which rounding decides stays one spike; such spikes are counted, and none may occur here.
 """
 
+from typing import Any, get_args
+
 import numpy as np
 import pytest
 from numpy.typing import ArrayLike
 
-from tclif_core import Learner, LearningSpec, NetworkSpec, NeuronSpec, SlotIndex, Strand
+from tclif_core import (
+    EventBlock,
+    Learner,
+    LearningSpec,
+    NetworkSpec,
+    NeuronSpec,
+    SlotIndex,
+    Strand,
+)
+from tclif_core.hyperparameters import NeuronKind, Reset, SurrogateName
 from tests.oracles.tolerances import THRESHOLD_MARGIN, TOLERANCES, Tolerance
 from tests.tclif_core.streams import (
+    SEGMENT_RULES,
     SEGMENT_SGD,
+    TICK_RULES,
     TICK_SGD,
     advance_one,
     random_counts,
     random_targets,
     small_network,
+    targets_of,
 )
 
 CPU = TOLERANCES["cpu float32"]
 BROADCAST = LearningSpec(optimizer="sgd", feedback="broadcast")
 LIF = NeuronSpec(kind="lif", soma_decay_minimum=0.9)
+RULES = list(TICK_RULES.values()) + list(SEGMENT_RULES.values())
+NEURONS = [
+    *(
+        NeuronSpec.from_dict({"kind": kind, "reset": reset})
+        for kind in get_args(NeuronKind)
+        for reset in get_args(Reset)
+    ),
+    *(NeuronSpec.from_dict({"surrogate": name}) for name in get_args(SurrogateName)[1:]),
+    NeuronSpec(surrogate="rectangular", surrogate_width=0.3),
+]
 
 
 def _assert_close(actual: ArrayLike, expected: ArrayLike, tolerance: Tolerance, name: str) -> None:
@@ -35,13 +59,18 @@ def _pair(network: NetworkSpec, learning: LearningSpec) -> tuple[Learner, Learne
     slots = [learner.open(seed=4, rate=1e-3) for learner in learners]
     for learner, slot in zip(learners, slots, strict=True):
         learner.begin_segment(slot, Strand.LIVE)
+        if learning.is_preconditioned:
+            # as segments would leave it, so that the steps are of one size with those of others
+            squares = learner.bank.second_moment[slot].numpy()
+            squares[:] = np.random.default_rng(5).uniform(0.2, 4.0, squares.shape)
     return learners[0], learners[1], slots[0]
 
 
 def _take_state(learner: Learner, truth: Learner, slot: SlotIndex) -> None:
     ours = learner.bank.state_views(slot, Strand.LIVE)
     for name, view in truth.bank.state_views(slot, Strand.LIVE).items():
-        if name.endswith((".dendrite", ".soma", ".spikes", "logits")) and name.count(".") == 1:
+        is_neuron = name.endswith((".dendrite", ".soma", ".spikes")) and name.count(".") == 1
+        if is_neuron or name == "logits":
             ours[name].copy_(view)
 
 
@@ -77,6 +106,34 @@ def _assert_states_agree(learner: Learner, truth: Learner, slot: SlotIndex) -> i
 def test_all_numbers_agree_tick_by_tick(
     network: NetworkSpec, n_ticks: int, learning: LearningSpec
 ) -> None:
+    _assert_agreement(network, learning, n_ticks)
+
+
+@pytest.mark.parametrize("learning", RULES)
+@pytest.mark.parametrize("n_ticks", [1, 2, 200])
+@pytest.mark.parametrize(
+    "network",
+    [
+        small_network(inputs=33, hidden=(17, 5), classes=11),
+        # the readout has more lines than any layer
+        small_network(inputs=7, hidden=(3, 33), classes=2, recurrent=False),
+    ],
+    ids=["17-5", "3-33"],
+)
+def test_all_numbers_agree_with_every_option_of_learning(
+    network: NetworkSpec, n_ticks: int, learning: LearningSpec
+) -> None:
+    _assert_agreement(network, learning, n_ticks)
+
+
+@pytest.mark.parametrize("neuron", NEURONS)
+@pytest.mark.parametrize("n_ticks", [1, 2, 200])
+def test_all_numbers_agree_with_every_neuron(neuron: NeuronSpec, n_ticks: int) -> None:
+    network = small_network(inputs=33, hidden=(17, 5), neuron=neuron)
+    _assert_agreement(network, LearningSpec(optimizer="sgd"), n_ticks)
+
+
+def _assert_agreement(network: NetworkSpec, learning: LearningSpec, n_ticks: int) -> None:
     truth, learner, slot = _pair(network, learning)
     x = random_counts(n_ticks, network.inputs, seed=3, rate=0.15)
     targets = random_targets(n_ticks, network.classes)
@@ -101,15 +158,66 @@ def test_all_numbers_agree_tick_by_tick(
     weights = learner.weights(slot)
     for name, expected_weights in truth.weights(slot).items():
         _assert_close(weights[name], expected_weights, CPU["after"], name)
+    velocity, expected_velocity = (one.bank.first_moment[slot] for one in (learner, truth))
+    _assert_close(velocity, expected_velocity, CPU["gradient"], "velocity")
 
 
-@pytest.mark.parametrize("momentum", [0.0, 0.9])
-@pytest.mark.parametrize("optimizer", ["adam", "rmsprop", "sgd"])
-def test_updates_from_equal_gradients_agree(optimizer: str, momentum: float) -> None:
-    learning = LearningSpec.from_dict(
-        {"optimizer": optimizer, "first_moment_decay": momentum, "learn_couplings": True}
-    )
-    truth, learner, slot = _pair(small_network(hidden=(33, 7)), learning)
+@pytest.mark.parametrize("learning", [TICK_SGD, *RULES])
+def test_several_sessions_in_one_call_agree(learning: LearningSpec) -> None:
+    results, states, weights = [], [], []
+    for name in ("reference", "cpu"):
+        learner = Learner(small_network(hidden=(17, 5)), learning, kernel=name, capacity=7)
+        slots = np.array([learner.open(seed=seed, rate=1e-3) for seed in range(7)])
+        for slot in slots:
+            learner.begin_segment(slot, Strand.LIVE)
+        block = EventBlock.from_dense([random_counts(3, 9, seed) for seed in range(7)])
+        result = learner.advance(
+            slots,
+            np.zeros(7, np.int64),
+            np.ones(7, np.bool_),
+            block,
+            targets_of(learner, random_targets(21, 3)),
+        )
+        results.append(result.logits)
+        states.append(learner.bank.state)
+        weights.append(learner.bank.parameters)
+
+    _assert_close(results[1], results[0], CPU["logits"], "logits")
+    _assert_close(states[1], states[0], CPU["eligibility"], "state")
+    _assert_close(weights[1], weights[0], CPU["after"], "weights")
+
+
+@pytest.mark.parametrize("kind", ["adaptive_tclif", "tclif"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"gradient_clip": 1.0},
+        {"weight_decay": 0.5},
+        {"layer_rates": (0.5, 0.0, 2.0)},
+        {"gradient_clip": 1.0, "weight_decay": 0.5, "layer_rates": (0.5, 0.0, 2.0)},
+    ],
+    ids=["plain", "clip", "decay", "rates", "all"],
+)
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        {"optimizer": "adam"},
+        {"optimizer": "adam", "first_moment_decay": 0.0},
+        {"optimizer": "rmsprop"},
+        {"optimizer": "rmsprop", "momentum": 0.9},
+        {"optimizer": "sgd"},
+        {"optimizer": "sgd", "momentum": 0.9},
+        {"optimizer": "rmsprop", "momentum": 0.9, "update": "tick"},
+        {"optimizer": "sgd", "update": "tick"},
+    ],
+)
+def test_updates_from_equal_gradients_agree(
+    optimizer: dict[str, Any], options: dict[str, Any], kind: str
+) -> None:
+    learning = LearningSpec.from_dict(optimizer | options | {"learn_couplings": True})
+    neuron = NeuronSpec.from_dict({"kind": kind})
+    truth, learner, slot = _pair(small_network(hidden=(33, 7), neuron=neuron), learning)
     for n_updates in range(5):
         gradient = np.random.default_rng(n_updates).normal(size=truth.bank.gradients[slot].shape)
         for one in (truth, learner):
