@@ -220,7 +220,7 @@ class HandLearner:
             step = shrink * found[name]
             self.gradient[name] = self.gradient[name] + step
             self.first[name] = learning.momentum * self.first[name] + step
-            scale = 1.0
+            scale = np.ones_like(step)
             if learning.optimizer == "rmsprop":
                 scale = 1.0 / (np.sqrt(self.second[name]) + learning.preconditioner_epsilon)
             rate = self.rate * self.layer_rate[name.partition(".")[0]]

@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from tclif_core import DecayProfile, Learner, NetworkSpec, NeuronSpec, Strand, eprop
+from tclif_core import (
+    DecayProfile,
+    Learner,
+    LearningSpec,
+    NetworkSpec,
+    NeuronSpec,
+    Strand,
+    eprop,
+)
 from tests.oracles import bptt
 from tests.tclif_core.streams import SEGMENT_SGD, advance_one, random_counts, small_network
 
@@ -55,10 +63,14 @@ def _targets(n_ticks: int, classes: int, first: int, last: int) -> list[int]:
 
 
 def _estimates(
-    network: NetworkSpec, kernel: str, dtype: torch.dtype, targets: list[int]
+    network: NetworkSpec,
+    kernel: str,
+    dtype: torch.dtype,
+    targets: list[int],
+    learning: LearningSpec = SEGMENT_SGD,
 ) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor], list[float]]:
     """Return e-prop's sums and autograd's gradients, by name, and the spike rates."""
-    learner = Learner(network, SEGMENT_SGD, kernel=kernel, dtype=dtype)
+    learner = Learner(network, learning, kernel=kernel, dtype=dtype)
     slot = learner.open(seed=2, rate=0.0)
     learner.begin_segment(slot, Strand.LIVE)
     x = random_counts(len(targets), network.inputs, seed=6)
@@ -133,3 +145,38 @@ def test_with_readout_memory_the_estimate_points_the_gradients_way() -> None:
             estimates[name].flatten(), truth[name].flatten(), dim=0
         )
         assert 0.3 < float(similarity) < 0.999999, name
+
+
+def test_a_filtered_trace_by_hand() -> None:
+    filtered = eprop.filtered_trace(torch.tensor([4.0, 0.0]), torch.tensor([1.0, 2.0]), 0.5)
+
+    # 0.5 * 4 + 1, 0 + 2
+    assert filtered.tolist() == [3.0, 2.0]
+
+
+def test_with_readout_memory_filtered_traces_are_the_gradient() -> None:
+    network = small_network(inputs=12, hidden=(17,), classes=4, readout_decay=0.9)
+    filtered = LearningSpec(
+        optimizer="sgd",
+        learn_couplings=True,
+        filter_readout_trace=True,
+        filter_hidden_traces=True,
+    )
+    estimates, truth, rates = _estimates(
+        network, "reference", torch.float64, _targets(50, 4, 20, 45), filtered
+    )
+
+    assert 0.05 < rates[0] < 0.5
+    for name, expected in truth.items():
+        assert torch.allclose(estimates[name], expected, rtol=0, atol=1e-12), name
+
+
+def test_the_readouts_filtered_trace_alone_makes_the_readout_exact() -> None:
+    network = small_network(inputs=12, hidden=(17,), classes=4, readout_decay=0.9)
+    learning = LearningSpec(optimizer="sgd", learn_couplings=True, filter_readout_trace=True)
+    estimates, truth, _ = _estimates(
+        network, "reference", torch.float64, _targets(50, 4, 20, 45), learning
+    )
+
+    assert torch.allclose(estimates["readout.w"], truth["readout.w"], rtol=0, atol=1e-12)
+    assert not torch.allclose(estimates["layer0.w"], truth["layer0.w"], rtol=0, atol=1e-3)
