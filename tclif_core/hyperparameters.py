@@ -268,7 +268,10 @@ class LearningSpec(_Dictionary):
     """``chain``: errors come down through the weights; ``broadcast``: through a fixed matrix."""
 
     filter_readout_trace: bool = False
-    """Whether the readout's gradient uses spikes filtered by its leak, which makes it exact."""
+    """Whether the readout's weights use spikes filtered by its leak, which makes them exact.
+
+    The estimate of its biases stays that of the tick.
+    """
 
     filter_hidden_traces: bool = False
     """Whether hidden gradients use traces filtered by the readout's leak.
