@@ -17,6 +17,7 @@ TICK_US, N_TICKS, N_INPUTS, N_SEGMENTS, SEED, RATE = 100, 12, 5, 3, 6, 0.05
 
 KINDS = ["adaptive_tclif", "learnable_tclif", "tclif", "two_compartment", "lif"]
 OPTIONS: list[dict[str, Any]] = [
+    {"optimizer": "adam"},
     {"optimizer": "rmsprop", "momentum": 0.5, "gradient_clip": 0.5, "weight_decay": 0.1},
     {"update": "tick", "optimizer": "rmsprop", "learn_couplings": True},
     {"optimizer": "adam", "first_moment_decay": 0, "layer_rates": [1, 0.5, 2]},
@@ -24,14 +25,16 @@ OPTIONS: list[dict[str, Any]] = [
 ]
 
 
-def configured(kind: str, options: dict[str, Any]) -> SessionConfiguration:
+def configured(
+    kind: str, options: dict[str, Any], neuron: dict[str, str] | None = None
+) -> SessionConfiguration:
     request = open_request(
         tick_us=TICK_US,
         network={
             "hidden": [6, 4],
             "classes": CLASSES,
             "neuron": kind,
-            "hyperparameters": {"threshold": 0.4, "surrogate": "arctan", "reset": "code"},
+            "hyperparameters": {"threshold": 0.4, **(neuron or {})},
         },
         learning={"rate": RATE, **options},
     )
@@ -96,13 +99,21 @@ def learnt_by_the_library(
     return learner.weights(slot)
 
 
-@pytest.mark.parametrize("kernel", ["cpu", "reference"])
+@pytest.mark.parametrize(
+    ("kernel", "neuron"),
+    [
+        ("cpu", {}),
+        ("reference", {}),
+        ("cpu", {"surrogate": "arctan", "reset": "code"}),
+    ],
+    ids=["cpu", "reference", "cpu-arctan-code"],
+)
 @pytest.mark.parametrize("options", OPTIONS, ids=lambda o: "-".join(map(str, o.values())))
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_session_learns_what_the_library_learns(
-    kind: str, options: dict[str, Any], kernel: str
+    kind: str, options: dict[str, Any], kernel: str, neuron: dict[str, str]
 ) -> None:
-    configuration = configured(kind, options)
+    configuration = configured(kind, options, neuron)
     start = Learner(configuration.network, configuration.learning, kernel="reference")
     first = start.weights(start.open(seed=SEED, rate=RATE))
 
@@ -115,3 +126,17 @@ def test_a_session_learns_what_the_library_learns(
     assert n_spikes > 10
     for name in ("layer0.w", "layer1.w", "readout.w"):
         assert not np.array_equal(weights[name], first[name]), name
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=lambda o: "-".join(map(str, o.values())))
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_session_takes_the_bytes_that_the_service_counts(
+    kind: str, options: dict[str, Any]
+) -> None:
+    configuration = configured(kind, options)
+    learner = Learner(configuration.network, configuration.learning, kernel="reference")
+
+    rows = learner.export(learner.open(seed=SEED, rate=RATE))
+
+    counted = Learner.session_bytes(configuration.network, configuration.learning)
+    assert sum(row.nbytes for row in rows.values()) == counted
