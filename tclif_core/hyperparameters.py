@@ -268,7 +268,7 @@ class LearningSpec(_Dictionary):
     """``chain``: errors come down through the weights; ``broadcast``: through a fixed matrix."""
 
     filter_readout_trace: bool = False
-    """Whether the readout's gradient uses spikes filtered by its leak, which makes it exact."""
+    """Whether the readout's gradient uses lines filtered by its leak, which makes it exact."""
 
     filter_hidden_traces: bool = False
     """Whether hidden gradients use traces filtered by the readout's leak.

@@ -74,14 +74,16 @@ def _step(bank: SlotBank, slot: int, arithmetic: Arithmetic) -> None:
             )
             arithmetic.step(learning, rows, rate=rate * layer_rate, n_updates=n_updates)
     for coupling in couplings:
-        moved = torch.sigmoid(coupling.logit + coupling.value.double())
-        coupling.value.copy_(coupling.sign * moved)
+        moved = coupling.sign * torch.sigmoid(coupling.logit + coupling.value.double())
+        # no step, no change: there and back through the sigmoid a double may lose its last bit
+        coupling.value.copy_(moved if float(coupling.value) else coupling.before)
 
 
 class _Coupling(NamedTuple):
     """A coupling on its way through eq. (3); ``value`` is its place in the parameter row."""
 
     value: torch.Tensor
+    before: torch.Tensor
     logit: torch.Tensor
     sign: float
 
@@ -101,7 +103,7 @@ def _logits_of_couplings(bank: SlotBank, slot: int) -> list[_Coupling]:
             sign = -1.0 if name == SCALARS[2] else 1.0
             magnitude = sign * value.double()
             gradients[f"layer{layer}.{name}"].mul_(sign * magnitude * (1.0 - magnitude))
-            couplings.append(_Coupling(value, torch.logit(magnitude), sign))
+            couplings.append(_Coupling(value, value.clone(), torch.logit(magnitude), sign))
             value.zero_()
     return couplings
 

@@ -158,7 +158,7 @@ class HandLearner:
             HandLayer(self.network, self.learning, n) for n in range(len(self.network.hidden))
         ]
         self.logits = np.zeros(self.network.classes)
-        self.trace = np.zeros(self.network.hidden[-1])
+        self.trace, self.bias_trace = np.zeros(self.network.hidden[-1]), 0.0
         self.ticks = 0
 
     def tick(self, x: Array, target: object) -> tuple[Array, float]:
@@ -171,6 +171,7 @@ class HandLearner:
         kappa = self.network.readout_decay
         self.logits = kappa * self.logits + below @ self.p["readout.w"] + self.p["readout.b"]
         self.trace = kappa * self.trace + below
+        self.bias_trace = kappa * self.bias_trace + 1.0
         logits = self.logits.copy()
         if target is None:
             return logits, 0.0
@@ -199,8 +200,10 @@ class HandLearner:
                 coupling = self.p[f"layer{n + 1}.dendrite_to_soma"]
                 signal = self.p[f"layer{n + 1}.w"] @ (signal * self.layers[n + 1].psi * coupling)
             found |= self.layers[n].estimates(signal, filters=self.learning.filter_hidden_traces)
-        seen = self.trace if self.learning.filter_readout_trace else self.layers[top].spikes
-        return found | {"readout.w": np.outer(seen, error), "readout.b": error}
+        seen, bias = self.layers[top].spikes, 1.0
+        if self.learning.filter_readout_trace:
+            seen, bias = self.trace, self.bias_trace
+        return found | {"readout.w": np.outer(seen, error), "readout.b": bias * error}
 
     def _learn(self, found: dict[str, Array]) -> None:
         learning = self.learning

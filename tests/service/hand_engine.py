@@ -20,13 +20,15 @@ class HandEngine:
     """Does on request what the tick thread does by itself, for one session at a time.
 
     Attributes:
+        kernel: What new networks compute with.
         notified: Sessions that said they have work, one entry for each time.
         n_opened: How many networks were made.
         n_closed: How many were freed.
         waiting: Calls that were asked for while ``holds_calls``.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, kernel: str = "reference") -> None:
+        self.kernel = kernel
         self.notified: list[Session] = []
         self.n_opened = 0
         self.n_closed = 0
@@ -62,7 +64,7 @@ class HandEngine:
         self, configuration: SessionConfiguration, seed: int, settings: SessionSettings
     ) -> SessionNetwork:
         """Make a session's network."""
-        learner = Learner(configuration.network, configuration.learning, kernel="reference")
+        learner = Learner(configuration.network, configuration.learning, kernel=self.kernel)
         slot = learner.open(seed=seed, rate=configuration.request.learning.rate)
         self.n_opened += 1
         return SessionNetwork(learner, slot, configuration, settings)

@@ -131,3 +131,50 @@ def test_a_tick_has_no_more_pairs_than_the_network_has_inputs() -> None:
 
     with pytest.raises(ValueError, match="at most 2 pairs, one a channel, got 3"):
         batch.check_ranges(n_inputs=2, n_classes=2, loss="cross_entropy")
+
+
+def _numbers(*rows: tuple[float, float]) -> Batch:
+    return _batch(targets=np.array(rows))
+
+
+NO_TARGET = (np.nan, np.nan)
+
+
+def test_targets_may_be_numbers_with_none_where_they_are_not_known() -> None:
+    batch = _numbers((0.5, -7.0), NO_TARGET, (0.0, 0.0))
+
+    batch.check_ranges(n_inputs=5, n_classes=2, loss="mean_squared")
+
+    assert batch.labelled.tolist() == [0, -1, 0]
+
+
+def test_classes_are_labelled_by_themselves() -> None:
+    assert _batch().labelled.tolist() == [-1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("batch", "text"),
+    [
+        (_numbers((0.0, np.inf), NO_TARGET, NO_TARGET), "must be finite numbers, or NaN in all"),
+        (_numbers((0.0, np.nan), NO_TARGET, NO_TARGET), "must be finite numbers, or NaN in all"),
+        (_batch(targets=np.zeros((3, 3))), r"needs 2 numbers a tick, got float64 \[3, 3\]"),
+        (_batch(targets=np.zeros((3, 2, 1))), "needs 2 numbers a tick"),
+        (_batch(), r"needs 2 numbers a tick, got int64 \[3\]"),
+    ],
+)
+def test_numbers_that_a_network_can_not_follow_are_refused(batch: Batch, text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        batch.check_ranges(n_inputs=5, n_classes=2, loss="mean_squared")
+
+
+def test_classes_are_needed_where_the_loss_is_of_classes() -> None:
+    with pytest.raises(ValueError, match=r"needs a class a tick, got float64 \[3, 2\]"):
+        _numbers(NO_TARGET, NO_TARGET, NO_TARGET).check_ranges(
+            n_inputs=5, n_classes=2, loss="cross_entropy"
+        )
+
+
+@pytest.mark.parametrize("targets", [np.zeros((2, 2)), np.zeros((3, 2), np.int64)])
+def test_targets_must_be_a_row_of_floats_for_each_tick(targets: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="targets must be 3 classes or 3 rows of floats"):
+        _batch(targets=targets)

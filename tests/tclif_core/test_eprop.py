@@ -75,6 +75,13 @@ def test_broadcast_goes_through_the_fixed_matrix() -> None:
     assert signal.tolist() == [1.0, 0.0, 1.0]
 
 
+def test_a_filtered_trace_by_hand() -> None:
+    filtered = eprop.filtered_trace(torch.tensor([4.0, 0.0]), torch.tensor([1.0, 2.0]), 0.5)
+
+    # 0.5 * 4 + 1, 0 + 2
+    assert filtered.tolist() == [3.0, 2.0]
+
+
 def _network(
     kind: NeuronKind = "adaptive_tclif",
     reset: Reset = "paper",

@@ -138,3 +138,63 @@ def test_learning_survives_json() -> None:
 def test_a_dictionary_that_does_not_fit_is_refused(values: Any, text: str) -> None:  # noqa: ANN401 - anything may come
     with pytest.raises(ValueError, match=text):
         NetworkSpec.from_dict(values)
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ({"kind": "gru"}, "neuron.kind must be one of adaptive_tclif"),
+        ({"surrogate": "step"}, "neuron.surrogate must be one of triangular"),
+        ({"reset": "hard"}, "neuron.reset must be one of paper, code"),
+        ({"kind": "learnable_tclif", "decay_profile": {"amplitude": 0.1}}, "must have amplitude 0"),
+        ({"kind": "tclif", "decay_profile": {"amplitude": 0.1}}, "must have amplitude 0"),
+        # a sigmoid reaches neither 0 nor 1
+        ({"kind": "tclif", "soma_to_dendrite": 0.0}, "neuron.soma_to_dendrite"),
+        ({"kind": "tclif", "dendrite_to_soma": 1.0}, "neuron.dendrite_to_soma"),
+    ],
+)
+def test_a_neuron_that_its_kind_does_not_allow_is_refused(
+    values: dict[str, object], text: str
+) -> None:
+    with pytest.raises(ValueError, match=text):
+        NeuronSpec.from_dict(values)
+
+
+def test_a_tclif_has_no_decay_to_check() -> None:
+    assert NeuronSpec(kind="tclif", soma_decay_minimum=7.0).soma_decay_minimum == 7.0
+
+
+def test_adam_has_a_first_moment_instead_of_momentum() -> None:
+    with pytest.raises(ValueError, match="'adam' has first_moment_decay"):
+        LearningSpec(momentum=0.5)
+
+
+@pytest.mark.parametrize(
+    ("values", "first", "second"),
+    [
+        ({}, True, True),
+        ({"first_moment_decay": 0.0}, False, True),
+        ({"optimizer": "rmsprop"}, False, True),
+        ({"optimizer": "rmsprop", "momentum": 0.5}, True, True),
+        ({"optimizer": "sgd"}, False, False),
+        ({"optimizer": "sgd", "momentum": 0.5}, True, False),
+        ({"update": "frozen"}, False, False),
+    ],
+)
+def test_what_an_optimiser_remembers(
+    values: dict[str, object],
+    first: bool,  # noqa: FBT001 - a row of the table
+    second: bool,  # noqa: FBT001 - likewise
+) -> None:
+    learning = LearningSpec.from_dict(values)
+
+    assert (learning.keeps_first_moment, learning.keeps_second_moment) == (first, second)
+
+
+def test_layer_rates_are_for_each_hidden_layer_and_the_readout() -> None:
+    network = NetworkSpec(**SIZES)
+
+    assert LearningSpec().rates_of_layers(network) == (1.0, 1.0)
+    assert LearningSpec(layer_rates=(0.5, 2.0)).rates_of_layers(network) == (0.5, 2.0)
+    with pytest.raises(ValueError, match=r"layer_rates must hold 2 numbers, .*, got 3"):
+        LearningSpec(layer_rates=(1.0, 1.0, 1.0)).rates_of_layers(network)

@@ -80,3 +80,18 @@ def test_feedback_is_as_strong_as_a_readout_and_a_function_of_the_seed() -> None
     assert np.array_equal(row, feedback_weights(NETWORK, BROADCAST, 1))
     # 0.5 / sqrt(64 neurons)
     assert 0.95 * 0.0625 < np.abs(matrix).max() <= 0.0625
+
+
+def test_scalars_of_a_kind_start_where_the_kind_has_them() -> None:
+    network = NetworkSpec(inputs=2, hidden=(3,), classes=2, neuron=NeuronSpec(kind="tclif"))
+
+    weights = _named(network, 1)
+
+    assert weights["layer0.dendrite_decay_minimum"] == 1.0
+    assert weights["layer0.soma_to_dendrite"] == -0.5
+
+
+def test_frozen_networks_draw_no_feedback() -> None:
+    frozen = LearningSpec(feedback="broadcast", update="frozen")
+
+    assert feedback_weights(NETWORK, frozen, 1).size == 0

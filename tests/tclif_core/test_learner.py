@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import tclif_core
-from tclif_core import EventBlock, Learner, LearningSpec, NetworkSpec, Strand
+from tclif_core import EventBlock, Learner, LearningSpec, NetworkSpec, SlotIndex, Strand
 from tests.tclif_core.streams import (
     SEGMENT_SGD,
     TICK_SGD,
@@ -22,6 +22,7 @@ NETWORK = small_network()
 def test_the_package_exports_its_public_names_and_nothing_else() -> None:
     public = {"AdvanceResult", "DecayProfile", "EventBlock", "Learner", "LearningSpec"}
     public |= {"NetworkSpec", "NeuronSpec", "SlotIndex", "Strand"}
+    public |= {"Model", "ModelFileError", "read_model", "write_model"}
 
     assert set(tclif_core.__all__) == public
     assert all(hasattr(tclif_core, name) for name in public)
@@ -225,5 +226,143 @@ def test_sessions_of_a_grown_bank_go_on(kernel: str) -> None:
         for seed in range(2):
             learner.open(seed=seed, rate=0.1)
         logits.append(advance_one(learner, first, x[10:], [1] * 10).logits)
+
+    assert np.array_equal(logits[0], logits[1])
+
+
+# --- moving sessions and weights
+
+
+def _trained(seed: int = 1) -> tuple[Learner, SlotIndex]:
+    learner = Learner(NETWORK, LearningSpec(), kernel="reference")
+    slot = learner.open(seed=seed, rate=0.01)
+    learner.begin_segment(slot, Strand.LIVE)
+    advance_one(learner, slot, random_counts(10, 9), [1] * 10)
+    learner.apply_update(slot)
+    advance_one(learner, slot, random_counts(5, 9, seed=1), [2] * 5)
+    return learner, slot
+
+
+def test_a_replaced_session_goes_on_bit_for_bit() -> None:
+    learner, slot = _trained()
+    other = Learner(NETWORK, LearningSpec(), kernel="reference", capacity=3)
+    other.open(seed=5, rate=0.5)
+    moved = other.open(seed=6, rate=0.5)
+
+    other.replace(moved, learner.export(slot))
+    for one, at in ((learner, slot), (other, moved)):
+        advance_one(one, at, random_counts(5, 9, seed=2), [0] * 5)
+        one.apply_update(at)
+
+    assert_same_bits(slot_tensors(other, moved), slot_tensors(learner, slot))
+
+
+def test_exported_rows_are_copies() -> None:
+    learner, slot = _trained()
+    before = slot_tensors(learner, slot)
+
+    learner.export(slot)["parameters"].zero_()
+
+    assert_same_bits(slot_tensors(learner, slot), before)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"sums": None}, "rows .* are expected"),
+        ({"weather": torch.zeros(1)}, "rows .* are expected"),
+        ({"parameters": torch.zeros(3)}, "parameters must be torch.float32"),
+        ({"sums": torch.zeros(2, 4)}, "sums must be torch.float64"),
+    ],
+)
+def test_rows_that_do_not_fit_replace_nothing(changes: dict[str, Any], text: str) -> None:
+    learner, slot = _trained()
+    other, target = _trained(seed=2)
+    before = slot_tensors(other, target)
+    rows = {k: v for k, v in (learner.export(slot) | changes).items() if v is not None}
+
+    with pytest.raises(ValueError, match=text):
+        other.replace(target, rows)
+
+    assert_same_bits(slot_tensors(other, target), before)
+
+
+def test_loaded_weights_begin_with_nothing_behind_them() -> None:
+    learner, slot = _trained()
+    weights = learner.weights(slot)
+    other, target = _trained(seed=2)
+
+    other.load_weights(target, weights)
+
+    rows = slot_tensors(other, target)
+    for name, weight in other.weights(target).items():
+        np.testing.assert_array_equal(weight, weights[name])
+    for name in ("gradients", "first_moment", "second_moment", "state", "sums", "counters"):
+        assert not rows[name].any(), name
+    # rate and feedback are the session's own
+    assert (float(rows["rates"]), int(rows["seeds"])) == (0.01, 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [
+        ("readout.b", None, r"lack \['readout.b'\]"),
+        ("readout.c", np.zeros(3), r"unknown \['readout.c'\]"),
+        ("readout.b", np.zeros(2), r"readout.b must be \[3\], got \[2\]"),
+        ("readout.b", np.array([0, np.nan, 0]), "readout.b holds a number that is not finite"),
+        # a double that is no float32
+        ("readout.b", np.array([0, 1e300, 0]), "readout.b holds a number that is not finite"),
+        ("layer1.soma_decay_minimum", np.array(0.9), r"\[0, 0.85\], got 0.9"),
+        ("layer0.soma_to_dendrite", np.array(-1.5), r"\[-1, 0\], got -1.5"),
+    ],
+)
+def test_weights_that_do_not_fit_change_nothing(
+    name: str, value: np.ndarray | None, text: str
+) -> None:
+    learner, slot = _trained()
+    before = slot_tensors(learner, slot)
+    weights = learner.weights(slot)
+    del weights[name.replace("readout.c", "readout.b")]
+    if name == "readout.c":
+        weights["readout.b"] = np.zeros(3)
+    if value is not None:
+        weights[name] = value
+
+    with pytest.raises(ValueError, match=text):
+        learner.load_weights(slot, weights)
+
+    assert_same_bits(slot_tensors(learner, slot), before)
+
+
+# --- frozen
+
+
+FROZEN = LearningSpec(update="frozen")
+
+
+def test_a_frozen_session_takes_its_weights_and_its_state_alone() -> None:
+    network = NetworkSpec(inputs=2, hidden=(3,), classes=2, recurrent=False)
+
+    # parameters 2*3 + 3 + 3*2 + 2 + 4 scalars = 21, padded to 32; state 4*3 + 2 logits = 14,
+    # padded to 16, twice; sums 2*(2 + 1) doubles, counters 2*(3 + 1), updates 2, rate, seed
+    assert Learner.session_bytes(network, FROZEN) == 4 * (32 + 2 * 16) + 8 * (6 + 8 + 2 + 1 + 1)
+    assert Learner.session_bytes(
+        network, LearningSpec(update="frozen", feedback="broadcast", filter_hidden_traces=True)
+    ) == Learner.session_bytes(network, FROZEN)
+
+
+def test_a_frozen_learner_predicts_and_learns_nothing() -> None:
+    logits = []
+    for learning, learns in ((FROZEN, True), (SEGMENT_SGD, False)):
+        learner = Learner(NETWORK, learning, kernel="reference")
+        slot = learner.open(seed=1, rate=0.5)
+        first = learner.weights(slot)
+        learner.begin_segment(slot, Strand.LIVE)
+        result = advance_one(learner, slot, random_counts(9, 9), [1] * 9, learns=learns)
+        assert learner.apply_update(slot)
+        logits.append(result.logits)
+        assert (result.loss > 0).all()
+        for name, weight in learner.weights(slot).items():
+            np.testing.assert_array_equal(weight, first[name])
 
     assert np.array_equal(logits[0], logits[1])

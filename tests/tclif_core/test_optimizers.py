@@ -101,3 +101,42 @@ def test_step_leaves_the_gradient_untouched() -> None:
 def test_a_gradient_without_finite_square_is_not_usable(bad: float) -> None:
     assert PLAIN.is_usable(torch.tensor([1.0, -1e18]))
     assert not PLAIN.is_usable(torch.tensor([1.0, bad]))
+
+
+def test_velocity_of_sgd_by_hand() -> None:
+    learning = LearningSpec(optimizer="sgd", momentum=0.5)
+
+    # V = 2, then 0.5*2 - 4 = -3: 1 - 0.25*2 = 0.5, 0.5 + 0.75
+    assert _step(learning, [2.0, -4.0], 0.25) == [0.5, 1.25]
+
+
+def test_velocity_of_rmsprop_is_of_gradients_and_scaled_afterwards() -> None:
+    learning = LearningSpec(optimizer="rmsprop", square_decay=0.75, epsilon=0.5, momentum=0.5)
+
+    # v = 1, V = 2: step 0.1*2 / 1.5;  v = 0.75 + 0.25*9 = 3, V = 1 + 3: 0.1*4 / (sqrt(3) + 0.5)
+    assert _step(learning, [2.0, 3.0], 0.1) == pytest.approx(
+        [1.0 - 0.2 / 1.5, 1.0 - 0.2 / 1.5 - 0.4 / (math.sqrt(3.0) + 0.5)]
+    )
+
+
+def test_length_is_summed_in_double_precision() -> None:
+    # 3e4^2 + 4e4^2 = 25e8; squares of 1e18 are no float32 any more
+    assert PLAIN.length(torch.tensor([3e4, 4e4])) == pytest.approx(5e4)
+    assert PLAIN.length(torch.tensor([1e18, 0.0])) == pytest.approx(1e18)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.8])
+def test_momentum_of_sgd_equals_that_of_torch(momentum: float) -> None:
+    learning = LearningSpec(optimizer="sgd", momentum=momentum)
+    ours = torch.randn(10, dtype=torch.float64)
+    theirs = ours.clone().requires_grad_()
+    torchs = torch.optim.SGD([theirs], lr=1e-2, momentum=momentum)
+    first, second = torch.zeros_like(ours), torch.zeros_like(ours)
+    for n in range(1, 21):
+        gradient = torch.randn(10, dtype=torch.float64)
+        theirs.grad = gradient.clone()
+        torchs.step()
+        rows = OptimizerRows(ours, gradient, first, second)
+        PLAIN.step(learning, rows, rate=1e-2, n_updates=n)
+
+    assert torch.allclose(ours, theirs.detach(), rtol=0, atol=1e-14)

@@ -54,3 +54,22 @@ def test_error_is_the_losss_derivative_by_the_logits() -> None:
 
     assert logits.grad is not None
     assert error.tolist() == pytest.approx(logits.grad.tolist(), abs=1e-15)
+
+
+def test_mean_squared_loss_and_error_by_hand() -> None:
+    logits, target = torch.tensor([1.0, -2.0]), torch.tensor([0.5, 0.0])
+
+    # (0.25 + 4) / 2, and 2 (0.5, -2) / 2
+    assert float(readout.mean_squared(logits, target)) == 2.125
+    assert readout.mean_squared_error(logits, target).tolist() == [0.5, -2.0]
+
+
+def test_mean_squared_error_is_the_losss_derivative_by_the_logits() -> None:
+    logits = torch.tensor([0.3, -1.0, 0.7], dtype=torch.float64, requires_grad=True)
+    target = torch.tensor([1.0, 0.25, -3.0], dtype=torch.float64)
+    readout.mean_squared(logits, target).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+
+    error = readout.mean_squared_error(logits.detach(), target)
+
+    assert logits.grad is not None
+    assert error.tolist() == pytest.approx(logits.grad.tolist(), abs=1e-15)

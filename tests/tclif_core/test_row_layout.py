@@ -8,8 +8,10 @@ from tclif_core.row_layout import (
     feedback_layout,
     learnt_scalars,
     line_field,
+    logit_memory,
     n_lines,
     parameter_layout,
+    rate_spans,
     scalars_offset,
     state_layout,
 )
@@ -28,6 +30,9 @@ def _places(layout: RowLayout) -> list[int]:
         parameter_layout(small_network()),
         parameter_layout(small_network(recurrent=False, hidden=(3,))),
         state_layout(small_network(), SEGMENT_SGD),
+        state_layout(
+            small_network(), LearningSpec(filter_readout_trace=True, filter_hidden_traces=True)
+        ),
         feedback_layout(small_network(), LearningSpec(feedback="broadcast")),
     ],
 )
@@ -86,12 +91,17 @@ def test_per_tick_updates_accumulate_gradients_of_scalars_alone() -> None:
         ("adaptive_tclif", False, False, ()),
         ("lif", True, True, ("soma_decay_minimum",)),
         ("lif", False, True, ()),
+        # without decay there are couplings alone, and they are learnt unless it is asked not to
+        ("tclif", True, None, ("soma_to_dendrite", "dendrite_to_soma")),
+        ("tclif", True, False, ()),
+        ("learnable_tclif", True, None, ("dendrite_decay_minimum", "soma_decay_minimum")),
+        ("lif", True, None, ("soma_decay_minimum",)),
     ],
 )
 def test_which_scalars_are_learnt(
     kind: str,
     minima: bool,  # noqa: FBT001 - a row of the table
-    couplings: bool,  # noqa: FBT001 - likewise
+    couplings: bool | None,  # noqa: FBT001 - likewise
     expected: tuple[str, ...],
 ) -> None:
     network = NetworkSpec(
@@ -104,3 +114,53 @@ def test_which_scalars_are_learnt(
 
 def test_chained_feedback_needs_no_row() -> None:
     assert feedback_layout(small_network(), LearningSpec()).width == 0
+
+
+def test_a_preconditioned_tick_accumulates_every_gradient_and_a_frozen_one_none() -> None:
+    layout = parameter_layout(small_network())
+
+    assert accumulated_from(layout, LearningSpec(update="tick", optimizer="rmsprop")) == 0
+    assert accumulated_from(layout, LearningSpec(update="frozen")) == layout.width
+
+
+def test_filtered_traces_follow_the_logits_and_are_cleared_with_them() -> None:
+    network = small_network(inputs=2, hidden=(3,))
+    learning = LearningSpec(filter_readout_trace=True, filter_hidden_traces=True)
+    layout = state_layout(network, learning)
+    row = torch.ones(layout.width)
+
+    logit_memory(layout, row).zero_()
+
+    views = layout.views(row)
+    # 2 channels, 3 neurons and a bias; a number each for the two decay minima
+    assert views["layer0.filtered"].shape == (6, 3)
+    assert views["layer0.soma_decay_minimum.filtered"].shape == (3,)
+    cleared = {name for name, view in views.items() if not view.any()}
+    assert cleared == {"logits", "readout.trace"} | {n for n in views if n.endswith("filtered")}
+
+
+def test_frozen_state_has_no_traces() -> None:
+    layout = state_layout(small_network(hidden=(3,)), LearningSpec(update="frozen"))
+
+    views = layout.views(torch.zeros(layout.width))
+    # four numbers a neuron, three classes
+    assert sum(view.numel() for view in views.values()) == 4 * 3 + 3
+
+
+def test_pieces_of_equal_rate_are_joined_and_cover_the_row() -> None:
+    network = small_network(inputs=2, hidden=(3,), classes=2)
+    layout = parameter_layout(network)
+
+    # layer: 2*3 + 3*3 + 3 = 18; readout: 3*2 + 2 = 8; scalars of the layer: 4
+    assert rate_spans(network, LearningSpec(), layout) == ((0, 30, 1.0),)
+    assert rate_spans(network, LearningSpec(layer_rates=(0.5, 2.0)), layout) == (
+        (0, 18, 0.5),
+        (18, 26, 2.0),
+        (26, 30, 0.5),
+    )
+
+
+def test_frozen_networks_need_no_feedback() -> None:
+    learning = LearningSpec(feedback="broadcast", update="frozen")
+
+    assert feedback_layout(small_network(), learning).width == 0

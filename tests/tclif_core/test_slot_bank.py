@@ -17,7 +17,18 @@ def _tensors(bank: SlotBank) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize(
-    "learning", [ADAM, WITHOUT_MOMENTUM, SEGMENT_SGD, TICK_SGD, LearningSpec(optimizer="rmsprop")]
+    "learning",
+    [
+        ADAM,
+        WITHOUT_MOMENTUM,
+        SEGMENT_SGD,
+        TICK_SGD,
+        LearningSpec(optimizer="rmsprop"),
+        LearningSpec(optimizer="sgd", momentum=0.5, filter_readout_trace=True),
+        LearningSpec(update="tick", optimizer="rmsprop", momentum=0.5, learn_couplings=True),
+        LearningSpec(filter_hidden_traces=True, layer_rates=(1.0, 0.5, 2.0)),
+        LearningSpec(update="frozen", feedback="broadcast"),
+    ],
 )
 def test_a_slot_takes_exactly_the_bytes_that_are_promised(learning: LearningSpec) -> None:
     network = small_network()
@@ -44,6 +55,30 @@ def test_per_tick_updates_need_no_gradient_for_each_weight() -> None:
     # two layers of four numbers, and less than a cache line of padding
     assert 8 <= shapes["gradients"][0][0] < 8 + 16
     assert shapes["first_moment"][0] == shapes["second_moment"][0] == (0,)
+
+
+def test_preconditioned_ticks_are_no_lighter_than_segment_updates() -> None:
+    preconditioned = row_shapes(small_network(), LearningSpec(update="tick", optimizer="rmsprop"))
+
+    assert preconditioned == row_shapes(small_network(), LearningSpec(optimizer="rmsprop"))
+
+
+def test_a_velocity_takes_a_number_for_each_weight() -> None:
+    shapes = row_shapes(small_network(), LearningSpec(optimizer="sgd", momentum=0.5))
+
+    assert shapes["first_moment"] == shapes["parameters"]
+    assert shapes["second_moment"][0] == (0,)
+
+
+def test_couplings_of_tclif_end_where_a_sigmoid_does() -> None:
+    network = small_network(hidden=(3,), neuron=NeuronSpec(kind="tclif"))
+
+    bounds = SlotBank(network, LearningSpec(), dtype=torch.float64).scalar_bounds
+
+    # its decays are no parameters and stay free; the couplings come to 1e-6 of 0 and 1
+    assert bounds[:, 0].tolist() == [-math.inf, math.inf]
+    assert bounds[:, 2].tolist() == [-(1 - 1e-6), -1e-6]
+    assert bounds[:, 3].tolist() == [1e-6, 1 - 1e-6]
 
 
 def test_adam_without_momentum_takes_a_number_less_for_each_weight() -> None:

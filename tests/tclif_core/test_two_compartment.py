@@ -9,6 +9,7 @@ from tclif_core.two_compartment import (
     NeuronState,
     advance,
     neuron_constants,
+    reset_early,
 )
 from tests.oracles.tclif_by_hand import HandNeuron, trajectory
 
@@ -26,6 +27,7 @@ def _play(spec: NeuronSpec, currents: list[float]) -> list[tuple[float, float, f
             for minimum, amplitude in zip(minima, amplitudes, strict=True)
         ]
         dynamics = Dynamics(*(torch.tensor(v, dtype=torch.float64) for v in (*decays, *couplings)))
+        state = reset_early(state, constants)
         state, _ = advance(state, torch.tensor([current], dtype=torch.float64), dynamics, constants)
         path.append((float(state.v_dendrite), float(state.v_soma), float(state.spikes)))
     return path
@@ -48,6 +50,39 @@ def test_a_trajectory_of_three_ticks_by_hand() -> None:
     # tick 1: UD = 0.5*2 - 0.5*1 + 1 - 0.5 = 1;      US = 0.25 + 0.5 - 1 = -0.25
     # tick 2: UD = 0.5*1 - 0.5*(-0.25) = 0.625;      US = -0.0625 + 0.3125 = 0.25
     assert path == [(2.0, 1.0, 1.0), (1.0, -0.25, 0.0), (0.625, 0.25, 0.0)]
+
+
+def test_a_trajectory_with_the_reset_of_published_code_by_hand() -> None:
+    spec = NeuronSpec(
+        kind="two_compartment",
+        threshold=1.0,
+        dendritic_reset=0.5,
+        dendrite_decay_minimum=0.5,
+        soma_decay_minimum=0.25,
+        soma_to_dendrite=-0.5,
+        dendrite_to_soma=0.5,
+        reset="code",
+    )
+
+    path = _play(spec, [2.0, 1.0, 0.0])
+
+    # tick 0: UD = 2;  US = 0.5 * 2 = 1  spikes, and loses: UD' = 2 - 0.5 = 1.5, US' = 1 - 1 = 0
+    # tick 1: UD = 0.5*1.5 - 0.5*0 + 1 = 1.75;      US = 0.25*0 + 0.5*1.75 = 0.875
+    # tick 2: UD = 0.5*1.75 - 0.5*0.875 = 0.4375;   US = 0.21875 + 0.21875 = 0.4375
+    assert path == [(2.0, 1.0, 1.0), (1.75, 0.875, 0.0), (0.4375, 0.4375, 0.0)]
+
+
+def test_tclif_does_not_decay_and_its_resets_differ_by_the_coupling() -> None:
+    paths = [
+        _play(NeuronSpec.from_dict({"kind": "tclif", "reset": reset}), [2.0, 1.0])
+        for reset in ("paper", "code")
+    ]
+
+    # g = 0.5, th = 1, bD = -0.5, bS = 0.5; tick 0: UD = 2, US = 1, spikes
+    # paper: UD = 2 - 0.5*1 + 1 - 0.5 = 2;    US = 1 + 0.5*2 - 1 = 1
+    # code:  UD = (2 - 0.5) - 0.5*0 + 1 = 2.5, which is -bD th = 0.5 more;  US = 0 + 0.5*2.5 = 1.25
+    assert paths[0][1] == (2.0, 1.0, 1.0)
+    assert paths[1][1] == (2.5, 1.25, 1.0)
 
 
 def test_soma_follows_the_dendrite_of_the_same_tick() -> None:
@@ -86,6 +121,52 @@ def test_lif_is_one_compartment_whose_reset_takes_the_threshold() -> None:
     # U[t] = 0.5 U[t-1] + I[t] - z[t-1]: 0.75, 1.125 (spikes), 0.5625 - 1
     assert [soma for _, soma, _ in path] == [0.75, 1.125, -0.4375]
     assert [spike for _, _, spike in path] == [0.0, 1.0, 0.0]
+
+
+def test_lif_with_the_reset_of_published_code_decays_what_is_left() -> None:
+    spec = NeuronSpec(kind="lif", threshold=1.0, soma_decay_minimum=0.5, reset="code")
+
+    path = _play(spec, [0.75, 0.75, 0.0])
+
+    # 0.75, 0.375 + 0.75 = 1.125 (spikes), 0.5 * (1.125 - 1)
+    assert [soma for _, soma, _ in path] == [0.75, 1.125, 0.0625]
+
+
+@pytest.mark.parametrize(
+    ("kind", "scalars", "amplitudes", "dendritic_reset"),
+    [
+        ("adaptive_tclif", (0.7, 0.75, -0.25, 0.5), (0.15, 0.15), 0.5),
+        ("learnable_tclif", (0.7, 0.75, -0.25, 0.5), (0.0, 0.0), 0.5),
+        # no decay at all
+        ("tclif", (1.0, 1.0, -0.25, 0.5), (0.0, 0.0), 0.5),
+        ("two_compartment", (0.7, 0.75, -0.25, 0.5), (0.0, 0.0), 0.5),
+        # the dendrite passes the current on, only the soma remembers
+        ("lif", (0.0, 0.75, 0.0, 1.0), (0.0, 0.0), 0.0),
+    ],
+)
+def test_constants_of_every_kind(
+    kind: str,
+    scalars: tuple[float, ...],
+    amplitudes: tuple[float, float],
+    dendritic_reset: float,
+) -> None:
+    fields = {
+        "threshold": 1.5,
+        "dendrite_decay_minimum": 0.7,
+        "soma_decay_minimum": 0.75,
+        "soma_to_dendrite": -0.25,
+    }
+
+    paper = neuron_constants(NeuronSpec.from_dict({"kind": kind, **fields}))
+    code = neuron_constants(NeuronSpec.from_dict({"kind": kind, **fields, "reset": "code"}))
+
+    assert paper.scalars == code.scalars == scalars
+    assert (paper.dendrite_amplitude, paper.soma_amplitude) == amplitudes
+    # a reset happens once, at one of its two places
+    assert (paper.dendritic_reset, paper.soma_reset) == (dendritic_reset, 1.5)
+    assert (paper.early_dendritic_reset, paper.early_soma_reset) == (0.0, 0.0)
+    assert (code.dendritic_reset, code.soma_reset) == (0.0, 0.0)
+    assert (code.early_dendritic_reset, code.early_soma_reset) == (dendritic_reset, 1.5)
 
 
 def test_lif_reads_no_field_of_the_dendrite() -> None:
