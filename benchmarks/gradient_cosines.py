@@ -1,8 +1,9 @@
 """Cosines of e-prop's estimates to the gradients of backpropagation, for networks as they train.
 
 Both are of one loss, the cross-entropy of every tick of an utterance, from equal weights and in
-float64: estimates by the reference kernel, gradients by `bptt`. A layer's weights and biases count
-together, its decays and couplings are left out.
+float64: estimates by the reference kernel, gradients by `bptt`. A hidden layer's weights and biases
+count together, its decays and couplings are left out; the readout's weights and its biases count
+each alone, since an option may filter the trace of the one and not of the other.
 """
 
 from dataclasses import replace
@@ -47,7 +48,7 @@ def train(network: NetworkSpec, feedback: Feedback, utterances: list[Utterance])
 def estimates(
     network: NetworkSpec, learning: LearningSpec, weights: Weights, utterances: list[Utterance]
 ) -> list[list[torch.Tensor]]:
-    """Return e-prop's sums for each utterance, one vector a layer: hidden layers, the readout."""
+    """Return e-prop's sums for each utterance, one vector a part: hidden layers, w_out, b_out."""
     learner = Learner(network, learning, kernel="reference", dtype=torch.float64)
     # a rate of 0: an update clears the sums and moves nothing
     slot = learner.open(seed=SEED, rate=0.0)
@@ -87,7 +88,7 @@ def gradients(
 def cosines(
     one: list[list[torch.Tensor]], other: list[list[torch.Tensor]]
 ) -> list[tuple[float, float]]:
-    """Return for each layer the mean cosine of utterances, and that of their sums.
+    """Return for each part the mean cosine of utterances, and that of their sums.
 
     NaN where a gradient is zero throughout: such an utterance has no direction to compare.
     """
@@ -153,8 +154,10 @@ def _learn(learner: Learner, slot: SlotIndex, utterance: Utterance) -> None:
 
 
 def _by_layer(network: NetworkSpec, named: dict[str, torch.Tensor]) -> list[torch.Tensor]:
-    rooms = [*(f"layer{layer}" for layer in range(len(network.hidden))), "readout"]
-    return [
-        torch.cat([named[f"{room}.{n}"].flatten() for n in "wrb" if f"{room}.{n}" in named])
-        for room in rooms
+    layers = [
+        torch.cat(
+            [named[f"layer{layer}.{n}"].flatten() for n in "wrb" if f"layer{layer}.{n}" in named]
+        )
+        for layer in range(len(network.hidden))
     ]
+    return [*layers, named["readout.w"].flatten(), named["readout.b"]]

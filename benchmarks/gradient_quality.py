@@ -7,9 +7,9 @@ everything and once with z[t-1] taken as given in reset and recurrence, which is
 means to estimate. Both are compared with the sums of the reference kernel in float64, for every way
 to estimate them, at the initial weights and after training by e-prop on other utterances (by
 broadcast feedback for the broadcast estimate, since weights align with the feedback that trained
-them; by chained feedback for the others). A layer's weights and biases count together, its decays
-and couplings are left out. Utterances are real human speech in SHD's format; the recordings are no
-part of this project, and without them random input takes their place and is named as such. Writes
+them; by chained feedback for the others). What counts as a layer, `gradient_cosines` says.
+Utterances are real human speech in SHD's format; the recordings are no part of this project, and
+without them random input takes their place and is named as such. Writes
 ``benchmarks/results/gradient_quality.json`` and ``docs/figures/gradient_quality.png``.
 """
 
@@ -100,12 +100,13 @@ def _setting(options: argparse.Namespace) -> tuple[NetworkSpec, str, list[Uttera
     return network, "random input, Poisson", utterances
 
 
-def _layer_names(results: Row) -> list[str]:
-    return [*(f"hidden {n + 1}" for n in range(len(results["network"]["hidden"]))), "readout"]
+def _part_names(results: Row) -> list[str]:
+    hidden = [f"hidden {n + 1}" for n in range(len(results["network"]["hidden"]))]
+    return [*hidden, "w_out", "b_out"]
 
 
 def _print(results: Row) -> None:
-    names = _layer_names(results)
+    names = _part_names(results)
     print(f"{results['source']}; mean cosine to the gradient (to the detached one), by layer")
     print(f"| kappa | training | estimate | {' | '.join(names)} | spike rates |")
     print(f"|{'---|' * (4 + len(names))}")
@@ -118,7 +119,7 @@ def _print(results: Row) -> None:
 
 
 def _plot(results: Row, path: Path) -> None:
-    names = _layer_names(results)
+    names = _part_names(results)
     figure, grid = plt.subplots(
         2, len(READOUT_DECAYS), figsize=(11, 5.5), sharex=True, sharey=True, layout="constrained"
     )
