@@ -76,11 +76,12 @@ def _firing_rates(axes: Axes, history: Sequence[Pass]) -> None:
         colour, mark = _LAYERS[layer % len(_LAYERS)], _MARKS[layer % len(_MARKS)]
         rates = [report["firing_rates"][layer] for report in history]
         axes.plot(passes, rates, marker=mark, color=colour, markersize=4, label=f"layer {layer}")
-    for bound in (LOWEST_FIRING_RATE, HIGHEST_FIRING_RATE):
+    for bound, word in ((LOWEST_FIRING_RATE, "too few"), (HIGHEST_FIRING_RATE, "too many")):
         axes.axhline(bound, color=_GREY, linewidth=0.8, linestyle=":")
+        axes.annotate(word, (0.6, bound), color=_GREY, va="bottom", fontsize="small")
     axes.set_yscale("log")
-    axes.set_title("Spikes a neuron and tick (dotted: too few, too many)")
-    axes.legend(frameon=False)
+    axes.set_title("Spikes a neuron and tick")
+    axes.legend(frameon=False, loc="center right")
 
 
 def _curve(
