@@ -34,7 +34,7 @@ def draw(report: dict[str, Any]) -> bytes:
     _curve(losses, history, "train_loss", _BLUE, "o", label="training")
     _curve(losses, history, "validation_loss", _ORANGE, "s", label="validation")
     losses.set_title("Loss, mean over labelled ticks")
-    losses.set_ylim(bottom=0)
+    losses.set_ylim(0, 1.05 * losses.get_ylim()[1])
     losses.legend(frameon=False)
     _firing_rates(rates, history)
     for axes in (scores, losses, rates):
@@ -81,7 +81,7 @@ def _firing_rates(axes: Axes, history: Sequence[Pass]) -> None:
         axes.annotate(word, (0.6, bound), color=_GREY, va="bottom", fontsize="small")
     axes.set_yscale("log")
     axes.set_title("Spikes a neuron and tick")
-    axes.legend(frameon=False, loc="center right")
+    axes.legend(frameon=False)
 
 
 def _curve(
