@@ -29,8 +29,10 @@ def main(command_line: Sequence[str] | None = None) -> int:
         source = open_source(arguments.source)
         test = None if arguments.test is None else open_source(arguments.test)
         run = TrainingRun(arguments, source, test, view)
+        # until the recordings are loaded there is nothing to save
+        division = run.load()
         with Interruption() as interruption:
-            return run.run(interruption)
+            return run.run(division, interruption)
     except KeyboardInterrupt:
         return _INTERRUPTED
     except (MissingPackage, NotFinite, OSError, ValueError) as error:

@@ -34,7 +34,7 @@ def draw(report: dict[str, Any]) -> bytes:
     _curve(losses, history, "train_loss", _BLUE, "o", label="training")
     _curve(losses, history, "validation_loss", _ORANGE, "s", label="validation")
     losses.set_title("Loss, mean over labelled ticks")
-    losses.set_ylim(bottom=0)
+    losses.set_ylim(0, 1.05 * losses.get_ylim()[1])
     losses.legend(frameon=False)
     _firing_rates(rates, history)
     for axes in (scores, losses, rates):
@@ -76,10 +76,11 @@ def _firing_rates(axes: Axes, history: Sequence[Pass]) -> None:
         colour, mark = _LAYERS[layer % len(_LAYERS)], _MARKS[layer % len(_MARKS)]
         rates = [report["firing_rates"][layer] for report in history]
         axes.plot(passes, rates, marker=mark, color=colour, markersize=4, label=f"layer {layer}")
-    for bound in (LOWEST_FIRING_RATE, HIGHEST_FIRING_RATE):
+    for bound, word in ((LOWEST_FIRING_RATE, "too few"), (HIGHEST_FIRING_RATE, "too many")):
         axes.axhline(bound, color=_GREY, linewidth=0.8, linestyle=":")
+        axes.annotate(word, (0.6, bound), color=_GREY, va="bottom", fontsize="small")
     axes.set_yscale("log")
-    axes.set_title("Spikes a neuron and tick (dotted: too few, too many)")
+    axes.set_title("Spikes a neuron and tick")
     axes.legend(frameon=False)
 
 

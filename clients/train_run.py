@@ -58,14 +58,11 @@ class TrainingRun:
         self._resumed_after: tuple[int, ...] = ()
         self._began_s = 0.0
 
-    def run(self, interruption: Interruption) -> int:
-        """Do it all and return the exit code.
+    def load(self) -> Division:
+        """Load the recordings and hold some of them out.
 
         Raises:
-            ValueError: The recordings can't be divided as asked, a recording is damaged, or the
-                run to go on with has other settings.
-            NotFinite: Training can't go on; the report says so, no model is written.
-            OSError: A result can't be written after all.
+            ValueError: A recording is damaged, or they can't be divided as asked.
         """
         examples = self._load(self._source, self._arguments.limit)
         spec = self._specifications.training
@@ -75,20 +72,34 @@ class TrainingRun:
             self._arguments.validate_share,
             spec.seed,
         )
-        training = Training(*self._specifications, division.training, division.validation)
-        self._view.begin("compiling", 0, 1)
-        training.warm_up()
         self._view.say(
             f"{self._source.name}: {len(division.training)} recordings to learn,"
             f" {len(division.validation)} to validate ({division.held_out} held out)"
         )
+        return division
+
+    def run(self, division: Division, interruption: Interruption) -> int:
+        """Train, write what comes out, and return the exit code.
+
+        Args:
+            division: What `load` returned.
+            interruption: Once it has received a signal, the run is stored for ``--resume``.
+
+        Raises:
+            ValueError: The run to go on with has other settings.
+            NotFinite: Training can't go on; the report says so, no model is written.
+            OSError: A result can't be written after all.
+        """
+        training = Training(*self._specifications, division.training, division.validation)
+        self._view.begin("compiling", 0, 1)
+        training.warm_up()
         self._go_on(training)
         try:
             self._train(training, interruption)
         except NotFinite as error:
             self._report(training, division, failure=str(error))
             raise
-        if interruption.received is not None:
+        if not training.is_finished:
             self._save(training)
             self._view.say(f"interrupted; --resume goes on from {self._arguments.checkpoint}")
             return interruption.exit_code
@@ -152,7 +163,7 @@ class TrainingRun:
                 self._view.show(n_done, update_text(report))
             else:
                 self._end_pass(training, report)
-            if interruption.received is not None and not training.is_finished:
+            if interruption.received is not None:
                 return
 
     @staticmethod

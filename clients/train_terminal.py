@@ -26,6 +26,8 @@ class BarView:
     def say(self, line: str) -> None:
         """Write a line above the bar."""
         self._progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        # the bar is drawn some times a second; beside a line it should not be behind
+        self._progress.refresh()
 
     def begin(self, title: str, n_done: int, n_all: int) -> None:
         """Start to count, with a bar of its own."""
