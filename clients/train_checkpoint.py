@@ -1,22 +1,22 @@
-"""An interrupted training on disk: tensors and JSON in one safetensors file, no pickle.
+"""An interrupted training on disk: one sealed safetensors file, no pickle.
 
 A checkpoint is written beside its place and moved there when it is whole, so that whatever happens
 there is a whole one, the new or the one before.
 """
 
-import json
 import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+import torch
 
+from tclif_core.sealed_tensors import seal, unseal
+from tclif_core.strict_json import FileFault
 from tclif_core.training import TrainingState
 
-_KEY: Final = "tclif_training"
+_KIND: Final = "tclif-training"
 _SCHEMA: Final = 1
 
 
@@ -42,12 +42,9 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     Raises:
         OSError: It can't be written; what was at the path stays.
     """
-    values = {
-        "schema": _SCHEMA,
-        "run": dict(checkpoint.run),
-        "training": checkpoint.state.values,
-    }
-    write_whole(path, save(checkpoint.state.tensors, metadata={_KEY: json.dumps(values)}))
+    tensors = {name: tensor.numpy() for name, tensor in checkpoint.state.tensors.items()}
+    document = {"run": dict(checkpoint.run), "training": checkpoint.state.values}
+    write_whole(path, seal(_KIND, _SCHEMA, document, tensors))
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
@@ -60,16 +57,12 @@ def read_checkpoint(path: Path) -> Checkpoint:
     if not path.is_file():
         raise FileNotFoundError(f"--resume: there is no interrupted run {path}")
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
-        values = json.loads(metadata[_KEY])
-        schema, run, training = values["schema"], values["run"], values["training"]
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
-        raise UnreadableCheckpoint(f"{path}: damaged, or no interrupted run: {error}") from error
-    if schema != _SCHEMA:
-        raise UnreadableCheckpoint(f"{path}: of version {schema!r}, expected {_SCHEMA}")
-    return Checkpoint(TrainingState(tensors, training), run)
+        with path.open("rb") as file:
+            document, arrays = unseal(file, _KIND, _SCHEMA)
+    except FileFault as fault:
+        raise UnreadableCheckpoint(f"{path}: damaged, or no interrupted run: {fault}") from fault
+    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    return Checkpoint(TrainingState(tensors, document["training"]), document["run"])
 
 
 def write_whole(path: Path, content: bytes) -> None:

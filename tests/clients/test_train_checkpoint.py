@@ -47,6 +47,17 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path, cut: int) -> None:
         read_checkpoint(path)
 
 
+def test_a_changed_byte_anywhere_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "a.resume"
+    write_checkpoint(path, Checkpoint(STATE, {"seconds": 1.0}))
+    whole = path.read_bytes()
+
+    for place in range(0, len(whole), 7):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(UnreadableCheckpoint):
+            read_checkpoint(path)
+
+
 def test_a_write_that_fails_leaves_what_was_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

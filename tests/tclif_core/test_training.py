@@ -267,6 +267,33 @@ def test_a_stream_whose_class_changes_is_scored_tick_by_tick() -> None:
     )
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_targets_can_be_numbers(method: Method) -> None:
+    """The logits are to follow one-hot targets; the second half of each example has none."""
+
+    def in_numbers(example: Example) -> Example:
+        targets = np.eye(CLASSES)[example.targets]
+        targets[example.n_ticks // 2 :] = np.nan
+        return Example(example.block, targets)
+
+    examples = [in_numbers(example) for example in toy_examples(9)]
+    learning = LearningSpec(loss="mean_squared")
+    training = toy_training(
+        method,
+        learning=learning,
+        examples=examples,
+        validation=examples,
+        passes=2,
+        time_stretch=0.1,
+    )
+
+    passes = passes_of(training)
+
+    assert passes[0].validation_loss is not None
+    assert passes[1].validation_loss is not None
+    assert passes[1].validation_loss < passes[0].validation_loss
+
+
 def test_a_training_without_validation_keeps_the_last_pass() -> None:
     training = toy_training(validation=[])
 
