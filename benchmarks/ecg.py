@@ -57,7 +57,7 @@ LEARNING = LearningSpec(
 EPROP = TrainingSpec(
     method="eprop", passes=15, rate=3e-3, rate_schedule="cosine", average_last=3, seed=1
 )
-BPTT = replace(EPROP, method="bptt", rate=5e-3, examples_per_update=32)
+BPTT = replace(EPROP, method="bptt", examples_per_update=8)
 SEEDS = (1, 2, 3)
 
 
