@@ -160,4 +160,5 @@ def _by_layer(network: NetworkSpec, named: dict[str, torch.Tensor]) -> list[torc
         )
         for layer in range(len(network.hidden))
     ]
-    return [*layers, named["readout.w"].flatten(), named["readout.b"]]
+    # copies: the next utterance writes where these lie
+    return [*layers, named["readout.w"].flatten().clone(), named["readout.b"].clone()]
