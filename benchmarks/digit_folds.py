@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from benchmarks.linear_control import count_features
 from clients.datasets import open_source
 from clients.optional_packages import import_optional
-from clients.train_recordings import count_by_tick
-from tclif_core.training_examples import Example
+from clients.training.recordings import count_by_tick
+from tclif_core.training.examples import Example
 
 SPEECH = Path(__file__).parents[2] / "shared" / "data" / "fsdd_spikes"
 PARTS = ("train.h5.gz", "test.h5.gz")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.io import loadmat
 
 from tclif_core import EventBlock
-from tclif_core.training_examples import Example
+from tclif_core.training.examples import Example
 
 ECG = Path(__file__).parents[2] / "shared" / "data" / "qtdb_ecg"
 

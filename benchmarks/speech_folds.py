@@ -29,8 +29,8 @@ from benchmarks.surroundings import commit, machine
 from benchmarks.training_runs import Desk, Result, Run, run_all, train_and_judge
 from tclif_core import LearningSpec, NetworkSpec, NeuronSpec
 from tclif_core.training import Training
-from tclif_core.training_examples import Example
-from tclif_core.training_spec import TrainingSpec
+from tclif_core.training.examples import Example
+from tclif_core.training.spec import TrainingSpec
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "speech_folds.json"

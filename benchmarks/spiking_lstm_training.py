@@ -15,11 +15,11 @@ import torch
 from benchmarks.spiking_lstm import SpikingLstm
 from benchmarks.training_runs import Desk, Result
 from tclif_core.bptt import objective
-from tclif_core.training_examples import Example, dense_input, dense_targets
+from tclif_core.training.examples import Example, dense_input, dense_targets
 
 
 class LstmSpec(NamedTuple):
-    """Size and training, as in `training_spec.TrainingSpec`."""
+    """Size and training, as in `training.spec.TrainingSpec`."""
 
     hidden: int
     passes: int

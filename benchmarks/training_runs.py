@@ -21,8 +21,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from tclif_core.training import Training, TrainingState
-from tclif_core.training_examples import Example
-from tclif_core.training_reports import OtherTraining, PassReport
+from tclif_core.training.examples import Example
+from tclif_core.training.reports import OtherTraining, PassReport
 
 Result = dict[str, Any]
 

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 
 from clients.datasets import open_source
 from clients.optional_packages import MissingPackage, import_optional
-from clients.train_arguments import Arguments, parse
-from clients.train_interruption import Interruption
-from clients.train_progress import PlainView, View
-from clients.train_run import TrainingRun
-from tclif_core.training_reports import NotFinite
+from clients.training.arguments import Arguments, parse
+from clients.training.interruption import Interruption
+from clients.training.progress import PlainView, View
+from clients.training.run import TrainingRun
+from tclif_core.training.reports import NotFinite
 
 _INTERRUPTED = 130
 
@@ -48,7 +48,7 @@ def main(command_line: Sequence[str] | None = None) -> int:
 def _view(arguments: Arguments) -> View:
     if arguments.plain or not sys.stdout.isatty():
         return PlainView()
-    view: View = import_optional("clients.train_terminal", "to draw the progress bar").BarView()
+    view: View = import_optional("clients.training.terminal", "to draw the progress bar").BarView()
     return view
 
 

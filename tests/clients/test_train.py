@@ -10,14 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clients import train_recordings, train_run
 from clients.train import main
-from clients.train_progress import PlainView
+from clients.training import recordings as train_recordings
+from clients.training import run as train_run
+from clients.training.progress import PlainView
 from tclif_core import EventBlock
 from tclif_core.model_file import read_model
 from tclif_core.training import Training
-from tclif_core.training_examples import Example
-from tclif_core.training_reports import PassReport, UpdateReport
+from tclif_core.training.examples import Example
+from tclif_core.training.reports import PassReport, UpdateReport
 from tests.clients.toy_spikes import write_toy_spikes
 
 SMALL = ("--hidden", "10,8", "--plain", "--no-plot", "--rate", "0.02", "--passes", "3")
@@ -255,7 +256,7 @@ def test_settings_that_do_not_fit_are_refused_with_a_sentence(
 def test_a_plot_without_matplotlib_names_the_extra_before_training(
     source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delitem(sys.modules, "clients.train_plot", raising=False)
+    monkeypatch.delitem(sys.modules, "clients.training.plot", raising=False)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     options = [option for option in command(source, tmp_path) if option != "--no-plot"]
 

@@ -7,8 +7,8 @@ import torch
 
 from tclif_core import EventBlock, LearningSpec, NetworkSpec
 from tclif_core.training import Training, TrainingState
-from tclif_core.training_examples import Example
-from tclif_core.training_spec import Method, TrainingSpec
+from tclif_core.training.examples import Example
+from tclif_core.training.spec import Method, TrainingSpec
 from tests.tclif_core.streams import small_network
 
 INPUTS, CLASSES = 9, 3

@@ -1,0 +1,108 @@
+"""The command line of ``tclif-train`` and what it means for the core."""
+
+from pathlib import Path
+
+import pytest
+
+from clients.training.arguments import Arguments, parse
+from clients.training.defaults import TRAINING
+from clients.training.settings import specify
+from tclif_core import DecayProfile, LearningSpec, NetworkSpec, NeuronSpec
+from tests.clients.toy_recordings import ToySource
+
+
+def test_a_source_alone_is_enough() -> None:
+    arguments = parse(["toy"])
+
+    network, learning, training = specify(arguments, ToySource(3))
+
+    assert network == NetworkSpec(inputs=700, hidden=(128, 128), classes=3)
+    assert learning == LearningSpec()
+    assert training == TRAINING["eprop"]
+    assert (arguments.output, arguments.report) == (
+        Path("model.safetensors"),
+        Path("model.report"),
+    )
+    assert arguments.checkpoint == Path("model.safetensors.resume")
+
+
+def test_each_method_has_its_defaults() -> None:
+    assert specify(parse(["toy", "--method", "bptt"]), ToySource(3)).training == TRAINING["bptt"]
+
+
+def test_what_is_given_is_asked_for() -> None:
+    options = "--hidden 64,32 --feed-forward --neuron lif --optimizer rmsprop --passes 7 --rate 0.1"
+    more = "--rate-schedule constant --examples-per-update 4 --event-drop-out 0.5 --patience 3"
+    rest = "--channel-shift 5 --time-stretch 0.2 --average-last 2 --seed 9"
+
+    arguments = parse(["toy", *options.split(), *more.split(), *rest.split()])
+    network, learning, training = specify(arguments, ToySource(3))
+
+    assert (network.hidden, network.recurrent, network.neuron.kind) == ((64, 32), False, "lif")
+    assert learning.optimizer == "rmsprop"
+    assert training.to_dict() == {
+        "method": "eprop",
+        "passes": 7,
+        "rate": 0.1,
+        "rate_schedule": "constant",
+        "examples_per_update": 4,
+        "event_drop_out": 0.5,
+        "channel_shift": 5,
+        "time_stretch": 0.2,
+        "patience": 3,
+        "average_last": 2,
+        "loss_form": "each_tick",
+        "seed": 9,
+    }
+
+
+def test_any_hyperparameter_can_be_set() -> None:
+    assignments = (
+        "neuron.threshold=1.6",
+        'neuron.decay_profile={"amplitude": 0.1}',
+        "neuron.surrogate=arctan",
+        "network.readout_decay=0.9",
+        "learning.gradient_clip=2",
+        "learning.layer_rates=[1, 1, 0.5]",
+        "training.passes=4",
+    )
+    options = [text for assignment in assignments for text in ("--set", assignment)]
+
+    network, learning, training = specify(parse(["toy", *options]), ToySource(3))
+
+    assert network.neuron == NeuronSpec(
+        threshold=1.6, decay_profile=DecayProfile(amplitude=0.1), surrogate="arctan"
+    )
+    assert network.readout_decay == 0.9
+    assert (learning.gradient_clip, learning.layer_rates) == (2, (1, 1, 0.5))
+    assert training.passes == 4
+
+
+@pytest.mark.parametrize("name", ["network.classes", "training.method", "threshold", "neuron."])
+def test_only_free_hyperparameters_can_be_set(name: str) -> None:
+    with pytest.raises(ValueError, match=f"--set {name}: expected one of learning"):
+        specify(parse(["toy", "--set", f"{name}=3"]), ToySource(3))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--validate-share", "1"],
+        ["--validate-share", "some"],
+        ["--validate-speakers", "a,,b"],
+        ["--validate-speakers", "a", "--validate-share", "0.2"],
+        ["--hidden", "12,0"],
+        ["--set", "threshold"],
+    ],
+)
+def test_a_wrong_command_line_ends_with_code_2(options: list[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse(["toy", *options])
+
+    assert caught.value.code == 2
+
+
+def test_speakers_are_read_as_names() -> None:
+    arguments: Arguments = parse(["toy", "--validate-speakers", "ann, bo"])
+
+    assert arguments.validate_speakers == ("ann", "bo")
