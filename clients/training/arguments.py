@@ -71,6 +71,7 @@ _TRAINING_FIELDS = (
     "examples_per_update",
     "event_drop_out",
     "channel_shift",
+    "channel_jitter",
     "time_stretch",
     "patience",
     "average_last",
@@ -129,6 +130,7 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
     add("--examples-per-update", type=int, metavar="N", help=_default("examples_per_update"))
     add("--event-drop-out", type=float, metavar="SHARE", help=_default("event_drop_out"))
     add("--channel-shift", type=int, metavar="N", help=_default("channel_shift"))
+    add("--channel-jitter", type=float, metavar="SD", help=_default("channel_jitter"))
     add("--time-stretch", type=float, metavar="SHARE", help=_default("time_stretch"))
     add(
         "--patience",

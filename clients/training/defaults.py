@@ -14,27 +14,29 @@ VALIDATE_SHARE: Final = 0.1
 OUTPUT: Final = Path("model.safetensors")
 
 NEURON: Final = NeuronSpec()
-LEARNING: Final = LearningSpec()
+READOUT_DECAY: Final = 0.98
+
+LEARNING: Final[dict[Method, LearningSpec]] = {
+    # each update comes from one recording: momentum would push toward labels that have passed
+    "eprop": LearningSpec(first_moment_decay=0.0),
+    "bptt": LearningSpec(),
+}
 
 TRAINING: Final[dict[Method, TrainingSpec]] = {
     "eprop": TrainingSpec(
         method="eprop",
-        passes=15,
+        passes=12,
         rate=0.0005,
         rate_schedule="cosine",
-        event_drop_out=0.2,
-        channel_shift=10,
-        time_stretch=0.1,
+        channel_jitter=5.0,
     ),
     "bptt": TrainingSpec(
         method="bptt",
-        passes=15,
+        passes=12,
         rate=0.002,
         rate_schedule="cosine",
         examples_per_update=32,
-        event_drop_out=0.2,
-        channel_shift=10,
-        time_stretch=0.1,
+        channel_jitter=5.0,
     ),
 }
 

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from clients.recordings import Source
 from clients.training.arguments import Arguments
-from clients.training.defaults import LEARNING, NEURON, TRAINING
+from clients.training.defaults import LEARNING, NEURON, READOUT_DECAY, TRAINING
 from tclif_core import LearningSpec, NetworkSpec, NeuronSpec
 from tclif_core.training.spec import TrainingSpec
 
@@ -47,9 +47,10 @@ def specify(arguments: Arguments, source: Source) -> Specifications:
         "classes": len(source.classes),
         "hidden": arguments.hidden,
         "recurrent": not arguments.feed_forward,
+        "readout_decay": READOUT_DECAY,
         "neuron": NeuronSpec.from_dict(neuron | chosen["neuron"]),
     }
-    learning = LEARNING.to_dict()
+    learning = LEARNING[arguments.method].to_dict()
     if arguments.optimizer is not None:
         learning["optimizer"] = arguments.optimizer
     training = TRAINING[arguments.method].to_dict() | arguments.training

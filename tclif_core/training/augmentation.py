@@ -1,7 +1,7 @@
 """Variations of training examples, so that a network learns words and not recordings by heart.
 
-Each keeps what an example means: some events are missing, a voice is higher or lower, speech is
-faster or slower. Equal generators give equal variations.
+Each keeps what an example means: some events are missing or come from a channel nearby, a voice is
+higher or lower, speech is faster or slower. Equal generators give equal variations.
 """
 
 import numpy as np
@@ -29,6 +29,9 @@ def vary(example: Example, spec: TrainingSpec, n_inputs: int, draw: np.random.Ge
     if spec.channel_shift > 0:
         shift = int(draw.integers(-spec.channel_shift, spec.channel_shift, endpoint=True))
         channels = channels + np.int32(shift)
+    if spec.channel_jitter > 0.0:
+        moves = draw.normal(0.0, spec.channel_jitter, len(channels))
+        channels = channels + np.rint(moves).astype(np.int32)
     if spec.time_stretch > 0.0:
         factor = 1.0 + spec.time_stretch * float(draw.uniform(-1.0, 1.0))
         n_ticks = max(1, round(n_ticks * factor))

@@ -21,7 +21,12 @@ _INTEGERS = {
     "average_last": (0, 1000),
     "seed": (0, 2**63 - 1),
 }
-_REALS = {"rate": (0.0, 100.0), "event_drop_out": (0.0, 1.0), "time_stretch": (0.0, 0.9)}
+_REALS = {
+    "rate": (0.0, 100.0),
+    "event_drop_out": (0.0, 1.0),
+    "channel_jitter": (0.0, 1e4),
+    "time_stretch": (0.0, 0.9),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +60,10 @@ class TrainingSpec:
 
     channel_shift: int = 0
     """Most channels by which all events of a training example move, up or down."""
+
+    channel_jitter: float = 0.0
+    """Standard deviation of how far each event of a training example moves by itself, in
+    channels."""
 
     time_stretch: float = 0.0
     """Largest share by which a training example becomes longer or shorter."""
@@ -94,7 +103,8 @@ class TrainingSpec:
     @property
     def varies_examples(self) -> bool:
         """Whether training examples are changed before they are learnt."""
-        return self.event_drop_out > 0.0 or self.channel_shift > 0 or self.time_stretch > 0.0
+        shares = (self.event_drop_out, self.channel_jitter, self.time_stretch)
+        return self.channel_shift > 0 or any(share > 0.0 for share in shares)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields by name."""

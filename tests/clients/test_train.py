@@ -186,7 +186,7 @@ def test_resuming_with_other_settings_names_the_field(
     monkeypatch.undo()
 
     for option, field in {
-        "--channel-shift": "training.channel_shift was 10 when training began and is 4 now",
+        "--channel-shift": "training.channel_shift was 0 when training began and is 4 now",
         "--tick-us": "tick_us was 5000 when training began and is 4 now",
         "--limit": "limit was None when training began and is 4 now",
     }.items():
@@ -288,7 +288,7 @@ def test_training_that_is_no_longer_finite_ends_with_a_report(
     monkeypatch.setattr(train_run, "load", with_a_huge_one)
 
     # variations would take the huge numbers for counts of events
-    plain = ("--event-drop-out", "0", "--channel-shift", "0", "--time-stretch", "0")
+    plain = ("--event-drop-out", "0", "--channel-jitter", "0")
     sentence = fails(command(source, tmp_path, *plain), capsys)
 
     assert "the gradient is no longer finite in pass 1" in sentence

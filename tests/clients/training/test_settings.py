@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from clients.training.arguments import Arguments, parse
-from clients.training.defaults import TRAINING
+from clients.training.defaults import LEARNING, READOUT_DECAY, TRAINING
 from clients.training.settings import specify
 from tclif_core import DecayProfile, LearningSpec, NetworkSpec, NeuronSpec
 from tests.clients.toy_recordings import ToySource
@@ -16,8 +16,10 @@ def test_a_source_alone_is_enough() -> None:
 
     network, learning, training = specify(arguments, ToySource(3))
 
-    assert network == NetworkSpec(inputs=700, hidden=(128, 128), classes=3)
-    assert learning == LearningSpec()
+    assert network == NetworkSpec(
+        inputs=700, hidden=(128, 128), classes=3, readout_decay=READOUT_DECAY
+    )
+    assert learning == LEARNING["eprop"]
     assert training == TRAINING["eprop"]
     assert (arguments.output, arguments.report) == (
         Path("model.safetensors"),
@@ -27,13 +29,15 @@ def test_a_source_alone_is_enough() -> None:
 
 
 def test_each_method_has_its_defaults() -> None:
-    assert specify(parse(["toy", "--method", "bptt"]), ToySource(3)).training == TRAINING["bptt"]
+    _, learning, training = specify(parse(["toy", "--method", "bptt"]), ToySource(3))
+
+    assert (learning, training) == (LEARNING["bptt"], TRAINING["bptt"])
 
 
 def test_what_is_given_is_asked_for() -> None:
     options = "--hidden 64,32 --feed-forward --neuron lif --optimizer rmsprop --passes 7 --rate 0.1"
     more = "--rate-schedule constant --examples-per-update 4 --event-drop-out 0.5 --patience 3"
-    rest = "--channel-shift 5 --time-stretch 0.2 --average-last 2 --seed 9"
+    rest = "--channel-shift 5 --channel-jitter 1.5 --time-stretch 0.2 --average-last 2 --seed 9"
 
     arguments = parse(["toy", *options.split(), *more.split(), *rest.split()])
     network, learning, training = specify(arguments, ToySource(3))
@@ -48,6 +52,7 @@ def test_what_is_given_is_asked_for() -> None:
         "examples_per_update": 4,
         "event_drop_out": 0.5,
         "channel_shift": 5,
+        "channel_jitter": 1.5,
         "time_stretch": 0.2,
         "patience": 3,
         "average_last": 2,

@@ -74,6 +74,24 @@ def test_a_shift_moves_all_events_alike_and_loses_those_beyond_the_ends() -> Non
     assert shifts == {-2, -1, 0, 1, 2}
 
 
+def test_jitter_moves_each_event_by_itself_and_loses_those_beyond_the_ends() -> None:
+    n_channels = 101
+    x = np.zeros((400, n_channels))
+    x[:, 50] = 1.0
+    example = Example.of_class(EventBlock.from_dense([x]), 1)
+
+    near = vary(example, TrainingSpec(channel_jitter=10.0), n_channels, generator(3))
+    far = vary(example, TrainingSpec(channel_jitter=1e4), n_channels, generator(3))
+
+    ticks, channels = np.nonzero(dense(near, n_channels))
+    # no event lies five standard deviations away; the error of a spread of 400 is 10 / sqrt(800)
+    assert ticks.tolist() == list(range(400))
+    assert abs(channels.mean() - 50) < 4 * 10 / 20
+    assert abs(channels.std() - 10) < 4 * 10 / 800**0.5
+    # two standard deviations of 1e4 hold 95 of 100 events; 101 channels next to none
+    assert len(far.block.channels) < 20
+
+
 def _cut(x: np.ndarray, shift: int) -> np.ndarray:
     """Return input without what a shift pushes over the edge, so that a roll loses nothing."""
     kept = x.copy()
