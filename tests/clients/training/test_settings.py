@@ -7,7 +7,7 @@ import pytest
 from clients.training.arguments import Arguments, parse
 from clients.training.defaults import LEARNING, READOUT_DECAY, TRAINING
 from clients.training.settings import specify
-from tclif_core import DecayProfile, LearningSpec, NetworkSpec, NeuronSpec
+from tclif_core import DecayProfile, NetworkSpec, NeuronSpec
 from tests.clients.toy_recordings import ToySource
 
 
