@@ -41,11 +41,15 @@ _FLOAT32 = {
     "logits": Tolerance(5e-6, 5e-6, "one tick from equal logits, weights that moved in float32"),
     "probabilities": Tolerance(5e-6, 5e-6, "inherits the logits' error"),
     "eligibility": _TRACE,
-    "trace": _TRACE,
-    "filtered": Tolerance(1e-4, 1e-5, "traces filtered once more, times the slope's error"),
     "gradient": _SUM,
     "after": _MOVED,
 }
+
+FILTERED_TRACES = {
+    "trace": _TRACE,
+    "filtered": Tolerance(1e-4, 1e-5, "traces filtered once more, times the slope's error"),
+}
+"""Quantity -> tolerance in float32, of what the vector files do not hold."""
 
 TOLERANCES: dict[str, dict[str, Tolerance]] = {
     "reference float64": dict.fromkeys(_FLOAT32, _DOUBLE) | {"spikes": _EXACT},

@@ -20,7 +20,7 @@ from tclif_core import (
     Strand,
 )
 from tclif_core.hyperparameters import NeuronKind, Reset, SurrogateName
-from tests.oracles.tolerances import THRESHOLD_MARGIN, TOLERANCES, Tolerance
+from tests.oracles.tolerances import FILTERED_TRACES, THRESHOLD_MARGIN, TOLERANCES, Tolerance
 from tests.tclif_core.streams import (
     SEGMENT_RULES,
     SEGMENT_SGD,
@@ -33,7 +33,7 @@ from tests.tclif_core.streams import (
     targets_of,
 )
 
-CPU = TOLERANCES["cpu float32"]
+CPU = TOLERANCES["cpu float32"] | FILTERED_TRACES
 BROADCAST = LearningSpec(optimizer="sgd", feedback="broadcast")
 LIF = NeuronSpec(kind="lif", soma_decay_minimum=0.9)
 RULES = list(TICK_RULES.values()) + list(SEGMENT_RULES.values())
