@@ -193,8 +193,11 @@ def _row(results: dict[str, Result], name: str) -> dict[str, Any]:
 
 
 def _difference(results: dict[str, Result], name: str) -> list[float]:
-    """Return e-prop's accuracy minus another's, both with their first seed."""
-    one, other = (np.array(results[f"{n}-1"]["answers"], np.int64) for n in ("eprop", name))
+    """Return e-prop's accuracy minus another's, each the mean of its seeds."""
+    one, other = (
+        np.mean([results[f"{n}-{seed}"]["answers"] for seed in _seeds(n)], axis=0)
+        for n in ("eprop", name)
+    )
     return list(difference_interval(one[:, 0], other[:, 0], one[:, 1]))
 
 

@@ -21,14 +21,14 @@ class Interval(NamedTuple):
     high: float
 
 
-Counts = NDArray[np.int64]
+Counts = NDArray[np.int64] | NDArray[np.float64]
 
 
 def accuracy_interval(right: Counts, scored: Counts, *, seed: int = 0) -> Interval:
     """Return the accuracy of one method.
 
     Args:
-        right: Right answers to each recording ``[n]``, n of 1 or more.
+        right: Right answers to each recording ``[n]``, n of 1 or more; means of several runs too.
         scored: Scored answers to each recording ``[n]``.
         seed: Decides the resampling.
     """
