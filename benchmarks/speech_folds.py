@@ -42,7 +42,7 @@ NETWORK = NetworkSpec(
 )
 LEARNING = LearningSpec(first_moment_decay=0.0)
 EPROP = TrainingSpec(method="eprop", passes=12, rate=5e-4, rate_schedule="cosine", seed=1)
-BPTT = replace(EPROP, method="bptt", rate=2e-3, examples_per_update=32)
+BPTT = replace(EPROP, method="bptt", rate=1e-3, examples_per_update=8)
 
 FIRST_FREE_FOLD = 1
 """Settings were chosen on fold 0; the folds from here on had no part in it."""
