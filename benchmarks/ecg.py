@@ -21,8 +21,8 @@ import numpy as np
 
 from benchmarks.ecg_sequences import ECG, N_CHANNELS, N_CLASSES, load_sequences, train_control
 from benchmarks.resampling import accuracy_interval, difference_interval
-from benchmarks.surroundings import commit, machine
 from benchmarks.training_runs import Desk, Result, Run, run_all, train_and_judge
+from clients.training.surroundings import commit, machine
 from tclif_core import DecayProfile, LearningSpec, NetworkSpec, NeuronSpec
 from tclif_core.training import Training
 from tclif_core.training.examples import Example

@@ -25,8 +25,8 @@ from benchmarks.digit_folds import N_CLASSES, N_FOLDS, N_INPUTS, SPEECH, Digits,
 from benchmarks.resampling import accuracy_interval, difference_interval
 from benchmarks.spiking_lstm import SpikingLstm
 from benchmarks.spiking_lstm_training import LstmSpec, train_and_judge_lstm
-from benchmarks.surroundings import commit, machine
 from benchmarks.training_runs import Desk, Result, Run, run_all, train_and_judge
+from clients.training.surroundings import commit, machine
 from tclif_core import LearningSpec, NetworkSpec, NeuronSpec
 from tclif_core.training import Training
 from tclif_core.training.examples import Example
