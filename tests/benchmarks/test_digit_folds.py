@@ -6,12 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("h5py")
-
-import h5py
-
 from benchmarks.digit_folds import N_FOLDS, PARTS, SPEECH, load_digits, read_takes
-from tests.clients.small_files import write_spike_file
+from tests.clients.small_files import h5py, write_spike_file
 
 
 def write_part(path: Path, channels: list[list[int]], labels: list[int], takes: list[int]) -> None:
