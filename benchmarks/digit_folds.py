@@ -63,12 +63,13 @@ def load_digits(folder: Path = SPEECH) -> Digits:
             group = str(recording.speaker)
             examples.append(Example.of_class(block, recording.label, group=group))
             features.append(count_features(recording, N_CHANNELS, _GROUPS, _BINS))
-        takes.append(_takes(folder / part))
+        takes.append(read_takes(folder / part))
     labels = np.array([example.label for example in examples], np.int64)
     return Digits(tuple(examples), np.array(features), labels, np.concatenate(takes) % N_FOLDS)
 
 
-def _takes(path: Path) -> NDArray[np.int64]:
+def read_takes(path: Path) -> NDArray[np.int64]:
+    """Return the number of the take of every recording of a part ``[n]``, in its order."""
     h5py = import_optional("h5py", "to read the takes of spike files")
     with gzip.open(path) as unpacked, h5py.File(unpacked) as file:
         return np.asarray(file["extra/take"][()]).astype(np.int64)

@@ -21,8 +21,9 @@ import numpy as np
 
 from benchmarks.ecg_sequences import ECG, N_CHANNELS, N_CLASSES, load_sequences, train_control
 from benchmarks.resampling import accuracy_interval, difference_interval
-from benchmarks.surroundings import commit, machine
 from benchmarks.training_runs import Desk, Result, Run, run_all, train_and_judge
+from clients.argument_types import count
+from clients.training.surroundings import commit, machine
 from tclif_core import DecayProfile, LearningSpec, NetworkSpec, NeuronSpec
 from tclif_core.training import Training
 from tclif_core.training.examples import Example
@@ -110,7 +111,7 @@ def main() -> int:
     """Train and judge all that is asked for; print, plot and write what came out."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--only", default=",".join(MEANINGS), help="some of " + ", ".join(MEANINGS))
-    parser.add_argument("--workers", type=int, default=2, help="trainings at a time")
+    parser.add_argument("--workers", type=count, default=2, help="trainings at a time")
     options = parser.parse_args()
     names = options.only.split(",")
     if unknown := sorted(set(names) - MEANINGS.keys()):
@@ -118,22 +119,27 @@ def main() -> int:
     if not ECG.exists():
         print(f"{ECG} is not here: nothing is measured")
         return 0
-    results = run_all(_runs(names), RUNS, workers=options.workers)
+    try:
+        results = run_all(runs_of(names), RUNS, workers=options.workers)
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on")
+        return 130
     written: dict[str, Any] = {
         "machine": machine(),
         "commit": commit(),
-        "methods": {name: _row(results, name) for name in names},
+        "methods": {name: row_of(results, name) for name in names},
     }
     if "eprop" in names:
         for name in names:
-            written["methods"][name]["eprop_minus_this"] = _difference(results, name)
+            written["methods"][name]["eprop_minus_this"] = difference_to(results, name)
     RESULTS.write_text(json.dumps(written, indent=1) + "\n")
     _print(written)
     _plot(written)
     return 0
 
 
-def _runs(names: list[str]) -> dict[str, Run]:
+def runs_of(names: list[str]) -> dict[str, Run]:
+    """Return a run for each method and seed, by name."""
     runs = {}
     for name in names:
         if name in CONTROLS:
@@ -149,12 +155,13 @@ def _runs(names: list[str]) -> dict[str, Run]:
                 "training": training.to_dict(),
                 "shuffled": name == "shuffled",
             }
-            compute = partial(_judge, name=name, training=training)
+            compute = partial(judge, name=name, training=training)
             runs[f"{name}-{seed}"] = Run(settings, training.passes, compute)
     return runs
 
 
-def _judge(desk: Desk, *, name: str, training: TrainingSpec) -> Result:
+def judge(desk: Desk, *, name: str, training: TrainingSpec) -> Result:
+    """Train a method's network on the training sequences and judge it on the test sequences."""
     method = METHODS[name]
     learnt = load_sequences("train").examples()
     if name == "shuffled":
@@ -168,7 +175,7 @@ def _judge(desk: Desk, *, name: str, training: TrainingSpec) -> Result:
 
 def _judge_control(desk: Desk, *, settings: dict[str, Any]) -> Result:
     answers = train_control(load_sequences("train"), load_sequences("test"), **settings)
-    desk.tell()
+    desk.tell(1)
     return {"answers": answers, "seconds": 0.0}
 
 
@@ -176,7 +183,8 @@ def _seeds(name: str) -> tuple[int, ...]:
     return METHODS[name].seeds if name in METHODS else SEEDS[:1]
 
 
-def _row(results: dict[str, Result], name: str) -> dict[str, Any]:
+def row_of(results: dict[str, Result], name: str) -> dict[str, Any]:
+    """Return a method's accuracy with its interval, and what its runs tell beside."""
     runs = [results[f"{name}-{seed}"] for seed in _seeds(name)]
     answers = np.array([run["answers"] for run in runs], np.int64)
     row: dict[str, Any] = {
@@ -192,7 +200,7 @@ def _row(results: dict[str, Result], name: str) -> dict[str, Any]:
     return row
 
 
-def _difference(results: dict[str, Result], name: str) -> list[float]:
+def difference_to(results: dict[str, Result], name: str) -> list[float]:
     """Return e-prop's accuracy minus another's, each the mean of its seeds."""
     one, other = (
         np.mean([results[f"{n}-{seed}"]["answers"] for seed in _seeds(n)], axis=0)

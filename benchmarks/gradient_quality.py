@@ -28,8 +28,8 @@ from matplotlib.lines import Line2D
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from benchmarks.gradient_cosines import OPTIONS, SEED, Row, compare
-from benchmarks.surroundings import commit, machine
 from benchmarks.utterances import Utterance, random_utterances, read_utterances
+from clients.training.surroundings import commit, machine
 from tclif_core import NetworkSpec
 
 ROOT = Path(__file__).parents[1]
@@ -67,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
                 rows += compare(replace(network, readout_decay=decay), trained, tested, stage)
                 progress.advance(bar)
     results: Row = {
-        "machine": machine(),
+        "machine": f"{machine()}, one of them used",
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "commit": commit(),
         "command": f"python -m benchmarks.gradient_quality{' --quick' if options.quick else ''}",

@@ -24,7 +24,7 @@ from statistics import median
 import torch
 
 from benchmarks.kernel_runners import GAINS, RULES, Case, EagerRunner, LearnerRunner
-from benchmarks.surroundings import commit, machine
+from clients.training.surroundings import commit, machine
 
 FOLDER = Path(__file__).parent
 RESULTS, LOG = FOLDER / "results" / "kernels.json", FOLDER / "RESULTS.md"
@@ -143,7 +143,7 @@ def main(arguments: list[str] | None = None) -> int:
     torch.set_num_threads(1)
     lines, warm_up_s = measure(chosen.rounds)
     facts = {
-        "machine": machine(),
+        "machine": f"{machine()}, one of them used",
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "commit": commit(),
         "command": f"python -m benchmarks.kernels --rounds {chosen.rounds}",

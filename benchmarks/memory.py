@@ -28,7 +28,7 @@ import torch
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from benchmarks.live_memory import forget_peak, peak_resident_bytes, reachable_bytes, resident_bytes
-from benchmarks.surroundings import commit, machine
+from clients.training.surroundings import commit, machine
 from tclif_core import EventBlock, Learner, LearningSpec, NetworkSpec, Strand
 from tclif_core.bptt import UnrolledNetwork, objective
 
@@ -161,7 +161,7 @@ def main(arguments: list[str] | None = None) -> int:
         eprop = measure_eprop(lengths, lambda n: progress.advance(bar, n))
     not_run = lengths[len(bptt) :]
     results: Row = {
-        "machine": machine(),
+        "machine": f"{machine()}, one of them used",
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "commit": commit(),
         "command": f"python -m benchmarks.memory{' --quick' if options.quick else ''}",

@@ -25,8 +25,9 @@ from benchmarks.digit_folds import N_CLASSES, N_FOLDS, N_INPUTS, SPEECH, Digits,
 from benchmarks.resampling import accuracy_interval, difference_interval
 from benchmarks.spiking_lstm import SpikingLstm
 from benchmarks.spiking_lstm_training import LstmSpec, train_and_judge_lstm
-from benchmarks.surroundings import commit, machine
 from benchmarks.training_runs import Desk, Result, Run, run_all, train_and_judge
+from clients.argument_types import count
+from clients.training.surroundings import commit, machine
 from tclif_core import LearningSpec, NetworkSpec, NeuronSpec
 from tclif_core.training import Training
 from tclif_core.training.examples import Example
@@ -89,7 +90,7 @@ def main() -> int:
     """Train and judge all that is asked for; print, plot and write what came out."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--only", default=",".join(MEANINGS), help="some of " + ", ".join(MEANINGS))
-    parser.add_argument("--workers", type=int, default=2, help="trainings at a time")
+    parser.add_argument("--workers", type=count, default=2, help="trainings at a time")
     options = parser.parse_args()
     names = options.only.split(",")
     if unknown := sorted(set(names) - MEANINGS.keys()):
@@ -98,16 +99,20 @@ def main() -> int:
         print(f"{SPEECH} is not here: nothing is measured")
         return 0
     runs = {f"{name}-{fold}": _run(name, fold) for name in names for fold in range(N_FOLDS)}
-    results = run_all(runs, RUNS, workers=options.workers)
+    try:
+        results = run_all(runs, RUNS, workers=options.workers)
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on")
+        return 130
     digits = load_digits()
-    table = _table({name: _answers(results, name, digits) for name in names}, digits)
+    table = table_of({name: answers_of(results, name, digits) for name in names}, digits)
     rates = {name: _firing_rates(results, name) for name in names if name in METHODS}
     written = {
         "machine": machine(),
         "commit": commit(),
         "methods": {n: {"meaning": MEANINGS[n], **table[n]} for n in names},
         "firing_rates": rates,
-        "curves": {n: _curve(results, n) for n in names if n in METHODS},
+        "curves": {n: mean_curve(results, n) for n in names if n in METHODS},
         "seconds": {n: sum(results[f"{n}-{k}"]["seconds"] for k in range(N_FOLDS)) for n in names},
     }
     RESULTS.write_text(json.dumps(written, indent=1) + "\n")
@@ -130,27 +135,28 @@ def _run(name: str, fold: int) -> Run:
         "learning": method.learning.to_dict(),
         "training": method.training.to_dict(),
     }
-    return Run(settings, method.training.passes, partial(_judge, name=name, fold=fold))
+    return Run(settings, method.training.passes, partial(judge, name=name, fold=fold))
 
 
 @cache
-def _digits() -> Digits:
+def digits_once() -> Digits:
     """Read the set once in a process."""
     return load_digits()
 
 
 def _parts(fold: int) -> tuple[list[Example], list[Example]]:
-    digits = _digits()
+    digits = digits_once()
     held = digits.folds == fold
     learnt = [digits.examples[n] for n in np.flatnonzero(~held)]
     return learnt, [digits.examples[n] for n in np.flatnonzero(held)]
 
 
-def _judge(desk: Desk, *, name: str, fold: int) -> Result:
+def judge(desk: Desk, *, name: str, fold: int) -> Result:
+    """Train a method's network on the other folds and judge it on this one."""
     method = METHODS[name]
     learnt, judged = _parts(fold)
     if method.shuffles_labels:
-        labels = _digits().labels[_digits().folds != fold]
+        labels = digits_once().labels[digits_once().folds != fold]
         drawn = np.random.default_rng(fold).permutation(labels)
         learnt = [
             Example.of_class(example.block, int(label), group=example.group)
@@ -169,7 +175,7 @@ def _judge_lstm(desk: Desk, *, fold: int) -> Result:
 
 
 def _judge_linear(desk: Desk, *, fold: int) -> Result:
-    digits = _digits()
+    digits = digits_once()
     held = digits.folds == fold
     features, labels = digits.features, digits.labels
     generator = np.random.default_rng(fold)
@@ -177,12 +183,12 @@ def _judge_linear(desk: Desk, *, fold: int) -> Result:
     predicted = linear_control.predict(
         (features[~held], labels[~held]), features[held], N_CLASSES, penalty
     )
-    desk.tell()
+    desk.tell(1)
     right = predicted == labels[held]
     return {"answers": [[int(r), 1] for r in right], "penalty": penalty, "seconds": 0.0}
 
 
-def _answers(results: dict[str, Result], name: str, digits: Digits) -> NDArray[np.int64]:
+def answers_of(results: dict[str, Result], name: str, digits: Digits) -> NDArray[np.int64]:
     """Return whether each utterance was predicted rightly ``[2500]``."""
     right = np.zeros(len(digits.labels), np.int64)
     for fold in range(N_FOLDS):
@@ -191,7 +197,13 @@ def _answers(results: dict[str, Result], name: str, digits: Digits) -> NDArray[n
     return right
 
 
-def _table(right: dict[str, NDArray[np.int64]], digits: Digits) -> dict[str, dict[str, Any]]:
+def table_of(right: dict[str, NDArray[np.int64]], digits: Digits) -> dict[str, dict[str, Any]]:
+    """Return accuracies and paired differences with their intervals, a row a method.
+
+    Args:
+        right: Whether each utterance was predicted rightly, by method ``[n]``.
+        digits: The utterances.
+    """
     ones = np.ones(len(digits.labels), np.int64)
     free = digits.folds >= FIRST_FREE_FOLD
     table: dict[str, dict[str, Any]] = {}
@@ -215,7 +227,7 @@ def _firing_rates(results: dict[str, Result], name: str) -> list[float]:
     return mean
 
 
-def _curve(results: dict[str, Result], name: str) -> list[float]:
+def mean_curve(results: dict[str, Result], name: str) -> list[float]:
     """Return the score on the way through the training folds, pass by pass, mean of all folds."""
     histories = [results[f"{name}-{fold}"]["history"] for fold in range(N_FOLDS)]
     scores = [[report["train_score"] for report in history] for history in histories]

@@ -56,7 +56,7 @@ def train_and_judge_lstm(
             optimizer.zero_grad()
             objective(answers.logits, targets, "cross_entropy", "each_tick").backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
             optimizer.step()
-        desk.tell()
+        desk.tell(1)
     with torch.no_grad():
         rates = network(torch.from_numpy(dense_input(judged, n_inputs))).spike_rates.tolist()
     return {

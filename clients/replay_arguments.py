@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from clients.argument_types import count, sizes
 from clients.datasets import KNOWN, Recording, Source
 from service.wire_protocol import (
     CochleaSensor,
@@ -107,14 +108,14 @@ def parse(command_line: Sequence[str] | None) -> Arguments:
         metavar="1|N|max",
         help="times real time, or as fast as the server takes it (default 1)",
     )
-    add("--passes", type=_count, default=1, help="how often to go through SOURCE (default 1)")
+    add("--passes", type=count, default=1, help="how often to go through SOURCE (default 1)")
     add("--session", metavar="NAME", help="session to begin or to go on with; default: a new one")
     add("--test", metavar="SOURCE", help="recordings to test with afterwards, learning off")
-    add("--limit", type=_count, metavar="N", help="use only N recordings of SOURCE")
+    add("--limit", type=count, metavar="N", help="use only N recordings of SOURCE")
     add("--order-seed", type=int, default=0, metavar="N", help="decides the order (default 0)")
     add("--shuffle-labels", action="store_true", help="control: tell random labels")
-    add("--hidden", type=_sizes, default=(128, 128), metavar="N,N", help="default 128,128")
-    add("--tick-us", type=_count, default=5000, metavar="US", help="length of a tick, default 5000")
+    add("--hidden", type=sizes, default=(128, 128), metavar="N,N", help="default 128,128")
+    add("--tick-us", type=count, default=5000, metavar="US", help="length of a tick, default 5000")
     add("--rate", type=float, default=0.0005, help="learning rate (default 0.0005)")
     add("--optimizer", choices=("adam", "rmsprop", "sgd"), default="adam", help="default adam")
     add("--seed", type=int, metavar="N", help="of the initial weights (default: any)")
@@ -133,13 +134,3 @@ def _speed(text: str) -> float | None:
     if not 0 < speed < math.inf:
         raise argparse.ArgumentTypeError(f"{text!r} came, 'max' or a number above 0 was expected")
     return speed
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} came, a whole number above 0 was expected")
-    return int(text)
-
-
-def _sizes(text: str) -> tuple[int, ...]:
-    return tuple(_count(size) for size in text.split(","))

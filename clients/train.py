@@ -1,4 +1,4 @@
-"""``tclif-train``: recordings into a base model that sessions can begin with.
+"""``tclif-train``: recordings into a base model that a learner can go on with.
 
     tclif-train train.h5.gz --test test.h5.gz --passes 20 --output digits.safetensors
 

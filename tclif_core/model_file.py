@@ -5,7 +5,6 @@ byte of it can change unseen. It is written whole or not at all, and read whole 
 """
 
 import os
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from tclif_core.row_layout import parameter_layout
 from tclif_core.sealed_tensors import seal, unseal
 from tclif_core.slot_bank import SCALAR_SLACK, scalar_intervals
 from tclif_core.strict_json import FileFault
+from tclif_core.whole_file import write_whole
 
 KIND, SCHEMA = "tclif-model", 1
 
@@ -98,7 +98,7 @@ def write_model(path: str | os.PathLike[str], model: Model) -> None:
         contents = seal(KIND, SCHEMA, document, model.weights)
     except FileFault as fault:
         raise ModelFileError(target, str(fault), field=fault.field, byte=fault.byte) from fault
-    _replace(target, contents)
+    write_whole(target, contents)
 
 
 def read_model(path: str | os.PathLike[str]) -> Model:
@@ -207,24 +207,3 @@ def _check_scalar(name: str, value: float, interval: tuple[float, float]) -> Non
     low, high = interval
     if not low - SCALAR_SLACK <= value <= high + SCALAR_SLACK:
         raise FileFault(f"{name} must lie in [{low:g}, {high:g}], got {value:g}", field=name)
-
-
-def _replace(target: Path, contents: bytes) -> None:
-    """Put a file in place of another, so that whoever reads sees one of the two, whole."""
-    partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}.partial")
-    try:
-        with partial.open("xb") as stream:
-            stream.write(contents)
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(target)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-    if os.name == "posix":
-        # the name itself is kept by the folder
-        folder = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
+from clients.argument_types import count, sizes
 from clients.datasets import KNOWN
 from clients.training.defaults import HIDDEN, NEURON, OUTPUT, TICK_US, TRAINING, VALIDATE_SHARE
 from tclif_core.hyperparameters import NeuronKind, OptimizerName
@@ -97,14 +98,14 @@ def _add_recordings(parser: argparse.ArgumentParser) -> None:
         help="hold out this share of the speakers, at least one, or of the recordings where no"
         f" speakers are known; 0: no validation (default {VALIDATE_SHARE:g})",
     )
-    add("--limit", type=_count, metavar="N", help="use only N recordings of SOURCE")
-    add("--tick-us", type=_count, default=TICK_US, metavar="US", help=f"default {TICK_US}")
+    add("--limit", type=count, metavar="N", help="use only N recordings of SOURCE")
+    add("--tick-us", type=count, default=TICK_US, metavar="US", help=f"default {TICK_US}")
 
 
 def _add_network(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    sizes = ",".join(map(str, HIDDEN))
-    add("--hidden", type=_sizes, default=HIDDEN, metavar="N,N", help=f"default {sizes}")
+    default = ",".join(map(str, HIDDEN))
+    add("--hidden", type=sizes, default=HIDDEN, metavar="N,N", help=f"default {default}")
     add("--feed-forward", action="store_true", help="no recurrent weights")
     kinds = get_args(NeuronKind)
     add("--neuron", choices=kinds, default=NEURON.kind, help=f"default {NEURON.kind}")
@@ -161,12 +162,6 @@ def _default(field: str) -> str:
     return f"default {one}" if one == other else f"default {one}, with bptt {other}"
 
 
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} came, a whole number above 0 was expected")
-    return int(text)
-
-
 def _share(text: str) -> float:
     try:
         share = float(text)
@@ -175,10 +170,6 @@ def _share(text: str) -> float:
     if not 0.0 <= share < 1.0:
         raise argparse.ArgumentTypeError(f"{text!r} came, a number from 0 to below 1 was expected")
     return share
-
-
-def _sizes(text: str) -> tuple[int, ...]:
-    return tuple(_count(size) for size in text.split(","))
 
 
 def _names(text: str) -> tuple[str, ...]:

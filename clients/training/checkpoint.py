@@ -4,7 +4,6 @@ A checkpoint is written beside its place and moved there when it is whole, so th
 there is a whole one, the new or the one before.
 """
 
-import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ import torch
 from tclif_core.sealed_tensors import seal, unseal
 from tclif_core.strict_json import FileFault
 from tclif_core.training import TrainingState
+from tclif_core.whole_file import write_whole
 
 _KIND: Final = "tclif-training"
 _SCHEMA: Final = 1
@@ -63,23 +63,6 @@ def read_checkpoint(path: Path) -> Checkpoint:
         raise UnreadableCheckpoint(f"{path}: damaged, or no interrupted run: {fault}") from fault
     tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
     return Checkpoint(TrainingState(tensors, document["training"]), document["run"])
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Put a file in place of what is at the path, whole or not at all.
-
-    Raises:
-        OSError: It can't be written; what was at the path stays.
-    """
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    try:
-        with unfinished.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def check_writable(option: str, path: Path) -> None:

@@ -133,7 +133,10 @@ def _check_speakers(speakers: Sequence[str], known: Sequence[str]) -> None:
             f" expected some of {', '.join(named)}"
         )
     if set(speakers) >= set(known):
-        raise ValueError("--validate-speakers: all speakers are held out, nobody is left to learn")
+        raise ValueError(
+            f"all speakers ({', '.join(named)}) are held out for validation, nobody is left to"
+            " learn from; --validate-share 0 goes without"
+        )
 
 
 def _divide_recordings(examples: Sequence[Example], share: float, seed: int) -> Division:

@@ -8,11 +8,11 @@ from typing import Any
 from clients.optional_packages import import_optional
 from clients.recordings import Source
 from clients.training.arguments import Arguments
-from clients.training.checkpoint import write_whole
 from clients.training.progress import activity_warnings, clock_face, shown
 from clients.training.recordings import Division
 from clients.training.surroundings import commit, machine, versions
 from tclif_core.training import Training
+from tclif_core.whole_file import write_whole
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,15 @@ from rich.progress import TimeRemainingColumn as TimeLeftColumn
 class BarView:
     """A bar at the foot of the terminal; lines that stay scroll above it."""
 
-    def __init__(self, console: Console | None = None) -> None:
+    def __init__(self, console: Console | None = None, *, pace_s: float = 120.0) -> None:
+        """Draw nothing yet.
+
+        Args:
+            console: Where to draw; the terminal if it is not given.
+            pace_s: The time left is told from the pace over so long; it must take in several
+                steps. By default minutes: words at the begin of a pass may be longer than at its
+                end.
+        """
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=None, complete_style="#56b4e9", finished_style="#009e73"),
@@ -17,8 +25,7 @@ class BarView:
             TimeLeftColumn(compact=True),
             TextColumn("left", style="grey58"),
             console=console,
-            # a pace of minutes: words at the begin of a pass may be longer than at its end
-            speed_estimate_period=120.0,
+            speed_estimate_period=pace_s,
             expand=True,
         )
         self._task: TaskID | None = None

@@ -1,6 +1,5 @@
 """Interrupted trainings on disk."""
 
-import os
 from pathlib import Path
 
 import pytest
@@ -12,7 +11,6 @@ from clients.training.checkpoint import (
     check_writable,
     read_checkpoint,
     write_checkpoint,
-    write_whole,
 )
 from tclif_core.training import TrainingState
 
@@ -56,24 +54,6 @@ def test_a_changed_byte_anywhere_is_noticed(tmp_path: Path) -> None:
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
         with pytest.raises(UnreadableCheckpoint):
             read_checkpoint(path)
-
-
-def test_a_write_that_fails_leaves_what_was_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "file"
-    path.write_bytes(b"before")
-
-    def full(_: int) -> None:
-        raise OSError("no space left")
-
-    monkeypatch.setattr(os, "fsync", full)
-
-    with pytest.raises(OSError, match="no space left"):
-        write_whole(path, b"after")
-
-    assert path.read_bytes() == b"before"
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_file_as_folder_is_refused(tmp_path: Path) -> None:
