@@ -29,17 +29,18 @@ def test_a_row_adds_up_all_seeds() -> None:
     assert row["curve"] == [0.25, 0.75]
 
 
-def test_a_difference_compares_the_first_seeds_sequence_by_sequence() -> None:
+def test_a_difference_compares_means_of_seeds_sequence_by_sequence() -> None:
     results = {
         "eprop-1": result([[8, 10], [12, 20]]),
-        "eprop-2": result([[0, 10], [0, 20]]),
+        "eprop-2": result([[10, 10], [15, 20]]),
+        "eprop-3": result([[9, 10], [12, 20]]),
         "linear-1": result([[7, 10], [14, 20]]),
     }
 
     mean, low, high = ecg.difference_to(results, "linear")
 
-    # 20 - 21 of 30; the first sequence alone +1 of 10, the second -2 of 20
-    assert (mean, low, high) == pytest.approx((-1 / 30, -0.1, 0.1))
+    # means 9 and 13 against 7 and 14: +1 of 30; the first alone +2 of 10, the second -1 of 20
+    assert (mean, low, high) == pytest.approx((1 / 30, -0.05, 0.2))
 
 
 def test_runs_of_every_method_and_seed_differ_in_name_and_settings() -> None:
