@@ -8,10 +8,11 @@ from tclif_core.hyperparameters import COUPLING_MARGIN, LearningSpec, NetworkSpe
 from tclif_core.row_layout import RowLayout, learnt_scalars, scalars_offset
 from tclif_core.two_compartment import neuron_constants
 
-SCALAR_SLACK = 1e-6
+SCALAR_SLACK = COUPLING_MARGIN / 2
 """How far outside its interval one of a layer's four numbers may lie where weights are loaded.
 
-Intervals are in double precision, weights may be a rounding away.
+Intervals are in double precision, weights may be a rounding away: half a unit in the last place of
+10 at most. It is less than what keeps a sigmoid from 0 and 1, which have no logit.
 """
 
 
@@ -62,13 +63,13 @@ def scalar_bounds(
     return bounds
 
 
-def fit_scalars(network: NetworkSpec, layout: RowLayout, row: torch.Tensor) -> None:
-    """Bring the four numbers of each layer from a rounding outside their intervals back inside.
+def check_scalars(network: NetworkSpec, layout: RowLayout, row: torch.Tensor) -> None:
+    """Refuse a parameter row whose layers have a number outside its interval.
 
     Args:
         network: Says which intervals.
         layout: Of the row.
-        row: A parameter row ``[P]``, written in place.
+        row: ``[P]``, left untouched.
 
     Raises:
         ValueError: A number lies further outside than a rounding.
@@ -80,4 +81,3 @@ def fit_scalars(network: NetworkSpec, layout: RowLayout, row: torch.Tensor) -> N
             value = float(views[name])
             if not low - SCALAR_SLACK <= value <= high + SCALAR_SLACK:
                 raise ValueError(f"{name} must lie in [{low:g}, {high:g}], got {value:g}")
-            views[name].clamp_(low, high)

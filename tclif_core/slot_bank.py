@@ -23,7 +23,7 @@ from tclif_core.row_layout import (
     rate_spans,
     state_layout,
 )
-from tclif_core.scalar_intervals import fit_scalars, scalar_bounds
+from tclif_core.scalar_intervals import check_scalars, scalar_bounds
 
 TICK, LABELLED_TICKS, TICKS_SINCE_OPEN, FIRST_SPIKES = range(4)
 """Columns of ``counters``; the spikes of layer n are in column ``FIRST_SPIKES + n``."""
@@ -254,7 +254,7 @@ class SlotBank:
             view.copy_(weight)
             if not view.isfinite().all():
                 raise ValueError(f"{name} holds a number that is not finite")
-        fit_scalars(self.network, self.parameter_layout, row)
+        check_scalars(self.network, self.parameter_layout, row)
         self.parameters[slot].copy_(row)
         for name in ("gradients", "first_moment", "second_moment", "state", "sums", "counters"):
             getattr(self, name)[slot].zero_()

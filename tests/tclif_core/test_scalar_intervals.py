@@ -48,13 +48,12 @@ def test_every_kind_starts_inside_its_intervals(kind: NeuronKind) -> None:
         assert np.float32(low) <= weights[f"layer0.{name}"] <= np.float32(high)
 
 
-def test_a_coupling_a_rounding_outside_the_sigmoid_is_brought_back_inside() -> None:
+@pytest.mark.parametrize("reached", [0.0, 1.0])
+def test_a_coupling_that_no_sigmoid_reaches_is_refused(reached: float) -> None:
     learner = _learner("tclif")
     slot = learner.open(seed=0, rate=0.1)
     weights = learner.weights(slot)
-    weights["layer0.dendrite_to_soma"] = np.array(0.0)
+    weights["layer0.dendrite_to_soma"] = np.array(reached)
 
-    learner.load_weights(slot, weights)
-
-    # a sigmoid never reaches 0, so its logit would be infinite
-    assert learner.weights(slot)["layer0.dendrite_to_soma"] == np.float32(1e-6)
+    with pytest.raises(ValueError, match="layer0.dendrite_to_soma must lie in"):
+        learner.load_weights(slot, weights)
