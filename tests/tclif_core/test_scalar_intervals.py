@@ -55,5 +55,5 @@ def test_a_coupling_that_no_sigmoid_reaches_is_refused(reached: float) -> None:
     weights = learner.weights(slot)
     weights["layer0.dendrite_to_soma"] = np.array(reached)
 
-    with pytest.raises(ValueError, match="layer0.dendrite_to_soma must lie in"):
+    with pytest.raises(ValueError, match=r"layer0\.dendrite_to_soma must lie in"):
         learner.load_weights(slot, weights)
