@@ -20,6 +20,9 @@ SlotIndex = NewType("SlotIndex", int)
 """Place of a session in the bank, not to be mixed up with its row in one batch."""
 
 
+_LARGEST = float(np.finfo(np.float32).max)
+
+
 class Strand(IntEnum):
     """Which of a session's two states a row moves; the weights are the same."""
 
@@ -146,7 +149,7 @@ class Batch:
 
         Raises:
             ValueError: A channel or target is out of range, targets are not those of the loss, or
-                a value is not finite.
+                a value is not finite in single precision.
         """
         channels = self.block.channels
         most = int(np.diff(self.block.tick_events).max(initial=0))
@@ -157,8 +160,9 @@ class Batch:
                 f"channels must lie in [0, {n_inputs - 1}],"
                 f" got {channels.min()} to {channels.max()}"
             )
-        if not np.isfinite(self.block.values).all():
-            raise ValueError("values must be finite numbers, got an infinite one or none")
+        # a NaN compares false
+        if not (np.abs(self.block.values) <= _LARGEST).all():
+            raise ValueError("values must be finite in single precision, got one that is not")
         if loss == "cross_entropy":
             _check_classes(self.targets, n_classes)
         else:
@@ -227,7 +231,8 @@ def _check_target_values(targets: Targets, n_classes: int) -> None:
             f"loss 'mean_squared' needs {n_classes} numbers a tick, got {_described(targets)}"
         )
     unknown = np.isnan(targets)
-    if np.isinf(targets).any() or (unknown.any(axis=1) != unknown.all(axis=1)).any():
+    is_too_large = (np.abs(targets) > _LARGEST).any()
+    if is_too_large or (unknown.any(axis=1) != unknown.all(axis=1)).any():
         raise ValueError("a tick's target must be finite numbers, or NaN in all of them")
 
 

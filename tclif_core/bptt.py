@@ -35,7 +35,8 @@ from tclif_core.hyperparameters import (
 )
 from tclif_core.initial_weights import initial_parameters
 from tclif_core.row_layout import learnt_scalars, parameter_layout
-from tclif_core.slot_bank import SlotBank, scalar_intervals
+from tclif_core.scalar_intervals import scalar_intervals
+from tclif_core.slot_bank import SlotBank
 from tclif_core.surrogate_gradient import SURROGATES
 from tclif_core.two_compartment import SCALARS, Dynamics, NeuronState
 

@@ -127,8 +127,11 @@ class Learner:
         """
         self.bank.check_open(slot)
         row = self.bank.state[slot, strand]
-        if state.shape != tuple(row.shape):
-            raise ValueError(f"a state of shape {tuple(row.shape)} is expected, got {state.shape}")
+        if state.shape != tuple(row.shape) or torch.from_numpy(state).dtype != row.dtype:
+            raise ValueError(
+                f"a state must be {row.dtype} {list(row.shape)}, got {state.dtype}"
+                f" {list(state.shape)}"
+            )
         row.copy_(torch.from_numpy(state))
 
     def advance(
@@ -244,6 +247,9 @@ class Learner:
     def weight_change(self, slot: SlotIndex) -> list[float]:
         """Return how far each layer moved, ``|W - W0| / |W0|``: hidden layers, then the readout.
 
+        W0 are the weights of the session's seed, also after `load_weights`. Where they are zero
+        (a gain of 0) the answer is ``|W|``.
+
         Raises:
             ValueError: The slot is not open.
         """
@@ -259,7 +265,7 @@ class Learner:
         readout_bias = layout.fields["readout.b"]
         spans += [layout.fields["readout.w"].offset, readout_bias.offset + readout_bias.shape[0]]
         return [
-            float((row[low:high] - start[low:high]).norm() / start[low:high].norm())
+            float((row[low:high] - start[low:high]).norm()) / (float(start[low:high].norm()) or 1.0)
             for low, high in pairwise(spans)
         ]
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from tclif_core.hyperparameters import LearningSpec, NetworkSpec
 from tclif_core.row_layout import parameter_layout
+from tclif_core.scalar_intervals import SCALAR_SLACK, scalar_intervals
 from tclif_core.sealed_tensors import seal, unseal
-from tclif_core.slot_bank import SCALAR_SLACK, scalar_intervals
 from tclif_core.strict_json import FileFault
 from tclif_core.whole_file import write_whole
 

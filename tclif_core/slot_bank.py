@@ -13,31 +13,23 @@ from collections.abc import Mapping
 import torch
 
 from tclif_core.batch import SlotIndex, Strand
-from tclif_core.hyperparameters import COUPLING_MARGIN, LearningSpec, NetworkSpec
+from tclif_core.hyperparameters import LearningSpec, NetworkSpec
 from tclif_core.initial_weights import feedback_weights, initial_parameters
 from tclif_core.row_layout import (
     accumulated_from,
     feedback_layout,
-    learnt_scalars,
     logit_memory,
     parameter_layout,
     rate_spans,
-    scalars_offset,
     state_layout,
 )
-from tclif_core.two_compartment import neuron_constants
+from tclif_core.scalar_intervals import check_scalars, scalar_bounds
 
 TICK, LABELLED_TICKS, TICKS_SINCE_OPEN, FIRST_SPIKES = range(4)
 """Columns of ``counters``; the spikes of layer n are in column ``FIRST_SPIKES + n``."""
 
 N_UPDATES, N_PENDING = range(2)
 """Columns of ``updates``: optimiser steps so far, labelled ticks since the last one."""
-
-SCALAR_SLACK = 1e-6
-"""How far outside its interval one of a layer's four numbers may lie where weights are loaded.
-
-Intervals are in double precision, weights may be a rounding away.
-"""
 
 _HIGHEST_SEED = 2**63 - 1
 
@@ -120,7 +112,7 @@ class SlotBank:
         self.feedback_layout = feedback_layout(network, learning)
         self.accumulated_from = accumulated_from(self.parameter_layout, learning)
         self.rate_spans = rate_spans(network, learning, self.parameter_layout)
-        self.scalar_bounds = _scalar_bounds(network, learning, dtype)
+        self.scalar_bounds = scalar_bounds(network, learning, self.parameter_layout, dtype)
         self._capacity = 0
         self._open: set[int] = set()
         self._free: list[int] = []
@@ -262,19 +254,11 @@ class SlotBank:
             view.copy_(weight)
             if not view.isfinite().all():
                 raise ValueError(f"{name} holds a number that is not finite")
-        self._check_scalars(row)
+        check_scalars(self.network, self.parameter_layout, row)
         self.parameters[slot].copy_(row)
         for name in ("gradients", "first_moment", "second_moment", "state", "sums", "counters"):
             getattr(self, name)[slot].zero_()
         self.updates[slot].zero_()
-
-    def _check_scalars(self, row: torch.Tensor) -> None:
-        intervals = scalar_intervals(self.network)
-        for name, value in self.parameter_layout.views(row).items():
-            low, high = intervals.get(name.partition(".")[2], (-math.inf, math.inf))
-            slack = SCALAR_SLACK
-            if value.ndim == 0 and not low - slack <= float(value) <= high + slack:
-                raise ValueError(f"{name} must lie in [{low:g}, {high:g}], got {float(value):g}")
 
     def parameter_views(self, slot: int) -> dict[str, torch.Tensor]:
         """Return a slot's parameters by name, sharing the bank's memory until it grows."""
@@ -312,37 +296,3 @@ def _check_rate(rate: float) -> None:
     highest = 100.0
     if not 0.0 <= rate <= highest:
         raise ValueError(f"rate must lie in [0, {highest:g}], got {rate!r}")
-
-
-def scalar_intervals(network: NetworkSpec) -> dict[str, tuple[float, float]]:
-    """Return where each of a layer's four numbers may lie."""
-    constants = neuron_constants(network.neuron)
-    intervals = {
-        "dendrite_decay_minimum": (0.0, 1.0 - constants.dendrite_amplitude),
-        "soma_decay_minimum": (0.0, 1.0 - constants.soma_amplitude),
-        "soma_to_dendrite": (-1.0, 0.0),
-        "dendrite_to_soma": (0.0, 1.0),
-    }
-    if network.neuron.kind == "tclif":
-        near, far = COUPLING_MARGIN, 1.0 - COUPLING_MARGIN
-        intervals |= {"soma_to_dendrite": (-far, -near), "dendrite_to_soma": (near, far)}
-    # a coupling may be specified outside the range of the sigmoid that it would have in TC-LIF
-    return {
-        name: (min(low, start), max(high, start))
-        for (name, (low, high)), start in zip(intervals.items(), constants.scalars, strict=True)
-    }
-
-
-def _scalar_bounds(
-    network: NetworkSpec, learning: LearningSpec, dtype: torch.dtype
-) -> torch.Tensor:
-    """Return lowest and highest value of each of the row's last numbers, ``[2, tail]``."""
-    layout = parameter_layout(network)
-    tail = scalars_offset(layout)
-    intervals = scalar_intervals(network)
-    bounds = torch.tensor([[-math.inf], [math.inf]], dtype=dtype).repeat(1, layout.width - tail)
-    for name in learnt_scalars(network, learning):
-        for layer in range(len(network.hidden)):
-            column = layout.fields[f"layer{layer}.{name}"].offset - tail
-            bounds[0, column], bounds[1, column] = intervals[name]
-    return bounds

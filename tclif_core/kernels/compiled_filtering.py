@@ -31,7 +31,7 @@ def _filter(filtered: Floats, trace: Floats, pseudo_derivative: Floats, keep: np
     """Move the filtered traces of a line or number ``[N]`` by its trace at each neuron ``[N]``."""
     for j in range(len(filtered)):
         moved = keep * filtered[j] + trace[j] * pseudo_derivative[j]
-        filtered[j] = moved if abs(moved) >= TINY else ZERO
+        filtered[j] = ZERO if abs(moved) < TINY else moved
 
 
 @compiled

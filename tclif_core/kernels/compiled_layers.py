@@ -128,8 +128,9 @@ def advance_eligibility(
     for i in range(len(dendrite)):
         d = dendrite[i]
         s = soma_decay * soma[i] + dendrite_to_soma * d
-        dendrite[i] = d if abs(d) >= TINY else ZERO
-        soma[i] = s if abs(s) >= TINY else ZERO
+        # a NaN stays one: the gradient must not hide it
+        dendrite[i] = ZERO if abs(d) < TINY else d
+        soma[i] = ZERO if abs(s) < TINY else s
 
 
 @compiled
@@ -243,5 +244,5 @@ def advance_scalar_traces(
             d = dendrite_decay * trace_d[j] + soma_to_dendrite * trace_s[j]
             d += enters_dendrite * drive[j]
             s = soma_decay * trace_s[j] + dendrite_to_soma * d + enters_soma * drive[j]
-            trace_d[j] = d if abs(d) >= TINY else ZERO
-            trace_s[j] = s if abs(s) >= TINY else ZERO
+            trace_d[j] = ZERO if abs(d) < TINY else d
+            trace_s[j] = ZERO if abs(s) < TINY else s

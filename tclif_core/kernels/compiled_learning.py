@@ -35,6 +35,7 @@ from tclif_core.kernels.cpu_plan import (
     SlotRows,
     Workspace,
 )
+from tclif_core.optimizers import LARGEST_GRADIENT
 
 
 @reordered
@@ -75,7 +76,7 @@ def _finish_errors(errors: Floats, pseudo_derivative: Floats) -> None:
     """Turn a layer's learning signal into its neuron errors, in place."""
     for j in range(len(errors)):
         d = errors[j] * pseudo_derivative[j]
-        errors[j] = d if abs(d) >= TINY else ZERO
+        errors[j] = ZERO if abs(d) < TINY else d
 
 
 @compiled
@@ -183,12 +184,27 @@ def _list_remembered(trace: Floats, lines: Integers, values: Floats) -> int:
 def _shrink(errors: Floats, factor: np.float32) -> None:
     for j in range(len(errors)):
         d = factor * errors[j]
-        errors[j] = d if abs(d) >= TINY else ZERO
+        errors[j] = ZERO if abs(d) < TINY else d
 
 
 @compiled
-def _clip(plan: Plan, work: Workspace, n_waiting: int, readout_traces: Floats) -> None:
-    """Shorten the tick's errors where its gradient estimate is longer than the clip."""
+def _drop(plan: Plan, work: Workspace, n_waiting: int) -> None:
+    """Put zeros in the place of a tick's traces and errors."""
+    work.error[:] = ZERO
+    for layer in range(len(plan.layers)):
+        sizes = plan.layers[layer]
+        _waiting(work.traces, sizes[LINES_BEFORE], sizes[N_LINES], n_waiting)[:] = ZERO
+        _waiting(work.errors, sizes[NEURONS_BEFORE], sizes[N_NEURONS], n_waiting)[:] = ZERO
+
+
+@compiled
+def _limit(
+    plan: Plan, gradients: Floats, work: Workspace, n_waiting: int, readout_traces: Floats
+) -> None:
+    """Drop the tick's gradient estimate if it is not finite, shorten it to the clip if longer.
+
+    A tick that is dropped is told to the next update by gradients that are no numbers.
+    """
     # the length of an outer product is the product of the lengths
     square = (length(readout_traces) * length(work.error)) ** 2
     for layer in range(len(plan.layers)):
@@ -196,9 +212,14 @@ def _clip(plan: Plan, work: Workspace, n_waiting: int, readout_traces: Floats) -
         traces = _waiting(work.traces, sizes[LINES_BEFORE], sizes[N_LINES], n_waiting)
         errors = _waiting(work.errors, sizes[NEURONS_BEFORE], sizes[N_NEURONS], n_waiting)
         square += (length(traces) * length(errors)) ** 2
-    # an estimate that is not finite stays as it is
-    if math.sqrt(square) > plan.gradient_clip:
-        factor = np.float32(plan.gradient_clip / math.sqrt(square))
+    whole = math.sqrt(square)
+    # a NaN compares false
+    if not whole <= LARGEST_GRADIENT:
+        gradients[:] = np.nan
+        readout_traces[:] = ZERO
+        _drop(plan, work, n_waiting)
+    elif whole > plan.gradient_clip:
+        factor = np.float32(plan.gradient_clip / whole)
         _shrink(work.error, factor)
         for layer in range(len(plan.layers)):
             sizes = plan.layers[layer]
@@ -288,8 +309,8 @@ def learn(plan: Plan, rows: SlotRows, state: Floats, work: Workspace, n_waiting:
         spiking = work.spiking[n_layers - 1, : work.n_spiking[n_layers - 1]]
         n_lines = _list_spiking(spiking, n_top, work.lines, work.line_values)
     lines, traces = work.lines[:n_lines], work.line_values[:n_lines]
-    if plan.gradient_clip < math.inf:
-        _clip(plan, work, n_waiting, traces)
+    if plan.is_per_tick:
+        _limit(plan, rows.gradients, work, n_waiting, traces)
     if plan.has_moments:
         _move_readout(plan, rows, work, lines, traces)
     else:

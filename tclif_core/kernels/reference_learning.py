@@ -5,7 +5,9 @@ Composes `eprop`; the traces it reads are advanced by `reference`. With per-tick
     G = G + g   where squares of segment gradients scale the step                  (1)
     V = m V + g;   w -= rate P V,   P = 1 / (sqrt(v) + eps) or 1                   (2)
 
-with g the tick's estimate, shortened where a clip is set, and v as it was at the last update.
+with g the tick's estimate, shortened where a clip is set, and v as it was at the last update. An
+estimate that is not finite counts as zero here, and makes the gradient of the next update unusable:
+weights stay finite, and the update tells.
 """
 
 from typing import NamedTuple
@@ -13,6 +15,7 @@ from typing import NamedTuple
 import torch
 
 from tclif_core import eprop
+from tclif_core.optimizers import PlainArithmetic
 from tclif_core.row_layout import Field, learnt_scalars, line_field, n_inputs_below
 from tclif_core.slot_bank import SlotBank
 
@@ -41,6 +44,7 @@ class TickLearning:
         self._network, self._learning, self._state = bank.network, bank.learning, state
         self._learnt = learnt_scalars(bank.network, bank.learning)
         self._parameters = bank.parameter_views(slot)
+        self._gradient_row, self._arithmetic = bank.gradients[slot], PlainArithmetic()
         self._scalar_gradients = bank.gradient_views(slot)
         self._feedback = bank.feedback_layout.views(bank.feedback[slot])
         self._rate = float(bank.rates[slot])
@@ -91,6 +95,9 @@ class TickLearning:
                 assert piece.gradient is not None, "per-segment updates keep every gradient"
                 piece.gradient.add_(estimate)
             return
+        if not all(self._arithmetic.is_usable(estimate) for estimate in estimates):
+            self._gradient_row.fill_(torch.nan)
+            estimates = [torch.zeros_like(estimate) for estimate in estimates]
         clip = self._learning.gradient_clip
         if clip is not None:
             length = sum(float((estimate.double() ** 2).sum()) for estimate in estimates) ** 0.5

@@ -110,6 +110,14 @@ def test_input_must_be_finite(bad: float) -> None:
         batch.check_ranges(n_inputs=5, n_classes=2, loss="cross_entropy")
 
 
+def test_a_double_that_is_no_float32_is_refused() -> None:
+    values = np.array([1.0, -1e39, 1.0])
+    batch = _batch(block=EventBlock(ROWS, TICKS, CHANNELS, values))
+
+    with pytest.raises(ValueError, match="values must be finite in single precision"):
+        batch.check_ranges(n_inputs=5, n_classes=2, loss="cross_entropy")
+
+
 def test_a_negative_channel_is_out_of_range() -> None:
     block = EventBlock(ROWS, TICKS, np.array([4, -1, 1], np.int32), VALUES)
 
@@ -156,6 +164,7 @@ def test_classes_are_labelled_by_themselves() -> None:
     ("batch", "text"),
     [
         (_numbers((0.0, np.inf), NO_TARGET, NO_TARGET), "must be finite numbers, or NaN in all"),
+        (_numbers((0.0, 1e39), NO_TARGET, NO_TARGET), "must be finite numbers, or NaN in all"),
         (_numbers((0.0, np.nan), NO_TARGET, NO_TARGET), "must be finite numbers, or NaN in all"),
         (_batch(targets=np.zeros((3, 3))), r"needs 2 numbers a tick, got float64 \[3, 3\]"),
         (_batch(targets=np.zeros((3, 2, 1))), "needs 2 numbers a tick"),

@@ -384,6 +384,37 @@ def test_a_weight_that_is_not_finite_is_told_with_per_tick_updates(kernel: str) 
     assert not learner.apply_update(slot)
 
 
+@pytest.mark.parametrize("bad", ["logits", "layer0.eligibility.dendrite"])
+@pytest.mark.parametrize(
+    "learning",
+    [
+        TICK_SGD,
+        LearningSpec(
+            update="tick", optimizer="sgd", gradient_clip=1.0, layer_rates=(0.0, 1.0, 1.0)
+        ),
+        LearningSpec(update="tick", optimizer="rmsprop", momentum=0.5),
+    ],
+)
+def test_a_tick_whose_estimate_is_not_finite_moves_no_weight_and_is_told(
+    kernel: str, learning: LearningSpec, bad: str
+) -> None:
+    learner = Learner(NETWORK, learning, kernel=kernel)
+    slot = _open(learner)
+    learner.bank.state_views(slot, Strand.LIVE)[bad].fill_(np.inf)
+    before = learner.weights(slot)
+
+    advance_one(learner, slot, random_counts(20, 9), [1] * 20)
+
+    np.testing.assert_equal(learner.weights(slot), before)
+    assert not learner.apply_update(slot)
+    np.testing.assert_equal(learner.weights(slot), before)
+    # the next segment learns again
+    learner.begin_segment(slot, Strand.LIVE)
+    advance_one(learner, slot, random_counts(20, 9), [1] * 20)
+    assert learner.apply_update(slot)
+    assert (learner.weights(slot)["readout.b"] != before["readout.b"]).any()
+
+
 def test_spikes_and_ticks_are_counted_on_the_live_strand_since_open(kernel: str) -> None:
     learner = Learner(NETWORK, ADAM, kernel=kernel)
     slot = learner.open(seed=1, rate=0.01)

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -149,6 +150,29 @@ def test_weight_change_is_relative_to_the_weights_of_the_seed() -> None:
 
     # half of itself away; all of itself away
     assert learner.weight_change(slot) == pytest.approx([0.0, 0.5, 1.0])
+
+
+def test_weight_change_from_nothing_is_the_length_of_the_weights() -> None:
+    learner = Learner(replace(NETWORK, readout_gain=0.0), SEGMENT_SGD, kernel="reference")
+    slot = learner.open(seed=1, rate=0.1)
+    assert learner.weight_change(slot)[-1] == 0.0
+    weights = learner.weights(slot)
+    weights["readout.b"][:2] = 3.0, 4.0
+
+    learner.load_weights(slot, weights)
+
+    assert learner.weight_change(slot)[-1] == 5.0
+
+
+def test_a_state_of_another_type_is_not_restored() -> None:
+    learner = Learner(NETWORK, SEGMENT_SGD, kernel="reference")
+    slot = learner.open(seed=1, rate=0.1)
+    state = learner.copy_state(slot, Strand.LIVE)
+
+    with pytest.raises(ValueError, match=r"must be torch.float32 \[\d+\], got float64"):
+        learner.restore_state(slot, Strand.LIVE, state.astype(np.float64) + 1.0)
+
+    assert not learner.copy_state(slot, Strand.LIVE).any()
 
 
 def test_segment_loss_is_not_a_number_without_labels(kernel: str) -> None:
