@@ -243,6 +243,7 @@ def _plot(written: dict[str, Any]) -> None:
         curve = written["methods"].get(name, {}).get("curve", [])
         if curve:
             right.plot(range(1, len(curve) + 1), curve, ".-", color=colour, label=name)
+    right.xaxis.get_major_locator().set_params(integer=True)
     right.set_xlabel("pass")
     right.set_ylabel("accuracy on training ticks")
     right.legend(frameon=False, loc="lower right")

@@ -273,6 +273,7 @@ def _plot(written: dict[str, Any]) -> None:
         if name in styles:
             right.plot(range(1, len(curve) + 1), curve, ".-", color=styles[name], label=name)
     right.set_ylim(0, 1.02)
+    right.xaxis.get_major_locator().set_params(integer=True)
     right.set_xlabel("pass")
     right.set_ylabel("accuracy on training folds, before learning")
     right.legend(frameon=False)
