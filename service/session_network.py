@@ -227,8 +227,8 @@ class SessionNetwork:
             self._delivery.messages.append(
                 ErrorMessage(
                     code="learning_stopped",
-                    message=f"the gradient of segment {segment.number} is not finite; nothing of it"
-                    " is applied and the session learns no more",
+                    message=f"the gradient of segment {segment.number} is not finite; it"
+                    " is not applied and the session learns no more",
                     fatal=False,
                 )
             )

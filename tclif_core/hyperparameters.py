@@ -370,8 +370,8 @@ class LearningSpec(_Dictionary):
         _check_real("first_moment_decay", self.first_moment_decay, 0.0, 0.999999)
         _check_real("second_moment_decay", self.second_moment_decay, 0.0, 0.9999999)
         _check_real("square_decay", self.square_decay, 0.0, 0.9999999)
-        _check_real("epsilon", self.epsilon, 1e-30, 1.0)
-        _check_real("preconditioner_epsilon", self.preconditioner_epsilon, 1e-30, 1e3)
+        _check_real("epsilon", self.epsilon, 1e-12, 1.0)
+        _check_real("preconditioner_epsilon", self.preconditioner_epsilon, 1e-12, 1e3)
         if self.gradient_clip is not None:
             _check_real("gradient_clip", self.gradient_clip, 1e-12, 1e18)
         _check_real("weight_decay", self.weight_decay, 0.0, 1e3)

@@ -8,8 +8,8 @@ Shapes: M input lines, N neurons.
 
 import numpy as np
 
-from tclif_core.kernels.compilation import compiled, reordered
-from tclif_core.kernels.compiled_layers import N_SCALARS, TINY, ZERO
+from tclif_core.kernels.compilation import compiled
+from tclif_core.kernels.compiled_layers import N_SCALARS, TINY, ZERO, dot
 from tclif_core.kernels.compiled_settling import lines_of
 from tclif_core.kernels.cpu_plan import (
     ELIGIBILITY_AT,
@@ -58,14 +58,6 @@ def filter_traces(plan: Plan, state: Floats, work: Workspace) -> None:
                 at += n_neurons
 
 
-@reordered
-def _dot(one: Floats, other: Floats) -> np.float32:
-    total = ZERO
-    for j in range(len(one)):
-        total += one[j] * other[j]
-    return total
-
-
 @compiled
 def add_filtered(plan: Plan, gradients: Floats, state: Floats, work: Workspace) -> None:
     """Add a labelled tick's filtered traces, times the learning signals, to all gradients."""
@@ -83,5 +75,5 @@ def add_filtered(plan: Plan, gradients: Floats, state: Floats, work: Workspace) 
         for scalar in range(N_SCALARS):
             if plan.traces[scalar] >= 0:
                 place = plan.layers[layer, SCALARS_AT] + scalar - plan.accumulated_from
-                gradients[place] += _dot(state[at : at + n_neurons], signal)
+                gradients[place] += dot(state[at : at + n_neurons], signal)
                 at += n_neurons

@@ -14,7 +14,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from tclif_core.kernels.compilation import compiled
+from tclif_core.kernels.compilation import compiled, reordered
 from tclif_core.kernels.cpu_plan import (
     FAST_SIGMOID,
     N_BELOW,
@@ -44,6 +44,15 @@ def _gamma_profile(tick: int, shape: float, scale_ticks: float) -> float:
         return math.exp(-time / scale_ticks)
     peak = (shape - 1.0) * scale_ticks
     return math.exp((shape - 1.0) * math.log(time / peak) - (time - peak) / scale_ticks)
+
+
+@reordered
+def dot(one: Floats, other: Floats) -> np.float32:
+    """Return the sum of products of two vectors of one length."""
+    total = ZERO
+    for j in range(len(one)):
+        total += one[j] * other[j]
+    return total
 
 
 @compiled

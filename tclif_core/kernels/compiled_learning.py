@@ -13,9 +13,9 @@ import math
 
 import numpy as np
 
-from tclif_core.kernels.compilation import compiled, reordered
+from tclif_core.kernels.compilation import compiled
 from tclif_core.kernels.compiled_filtering import add_filtered
-from tclif_core.kernels.compiled_layers import N_SCALARS, ONE, TINY, ZERO, list_spikes
+from tclif_core.kernels.compiled_layers import N_SCALARS, ONE, TINY, ZERO, dot, list_spikes
 from tclif_core.kernels.compiled_settling import add_up_layer, lines_of, move_layer, move_line
 from tclif_core.kernels.compiled_updates import length
 from tclif_core.kernels.cpu_plan import (
@@ -38,14 +38,6 @@ from tclif_core.kernels.cpu_plan import (
 from tclif_core.optimizers import LARGEST_GRADIENT
 
 
-@reordered
-def _dot(one: Floats, other: Floats) -> np.float32:
-    total = ZERO
-    for j in range(len(one)):
-        total += one[j] * other[j]
-    return total
-
-
 @compiled
 def _signal_through(
     signal: Floats,
@@ -58,7 +50,7 @@ def _signal_through(
     for j in range(len(signal)):
         # where the pseudo-derivative is zero a signal reaches nothing but what is filtered
         reaches = everywhere or pseudo_derivative[j] > ZERO
-        signal[j] = _dot(matrix[j], source) if reaches else ZERO
+        signal[j] = dot(matrix[j], source) if reaches else ZERO
 
 
 @compiled
@@ -157,7 +149,7 @@ def _add_to_scalars(gradients: Floats, traces: Integers, pairs: Floats, errors: 
     for scalar in range(N_SCALARS):
         if traces[scalar] >= 0:
             at = n_neurons * (2 * traces[scalar] + 1)
-            gradients[scalar] += _dot(pairs[at : at + n_neurons], errors)
+            gradients[scalar] += dot(pairs[at : at + n_neurons], errors)
 
 
 @compiled

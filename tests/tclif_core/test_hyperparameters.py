@@ -48,13 +48,13 @@ SIZES: dict[str, Any] = {"inputs": 3, "hidden": (4,), "classes": 2}
         (LearningSpec, "layer_rates", 1.0, "a tuple of numbers"),
         (LearningSpec, "layer_rates", (1.0, -1.0), "[0, 1000]"),
         (LearningSpec, "momentum", 1.0, "[0, 0.999999]"),
-        (LearningSpec, "preconditioner_epsilon", 0.0, "[1e-30, 1000]"),
+        (LearningSpec, "preconditioner_epsilon", 0.0, "[1e-12, 1000]"),
         (LearningSpec, "gradient_clip", 0.0, "[1e-12, 1e+18]"),
         (LearningSpec, "weight_decay", -1.0, "[0, 1000]"),
         (LearningSpec, "first_moment_decay", 1.0, "[0, 0.999999]"),
         (LearningSpec, "second_moment_decay", -0.1, "[0, 1]"),
         (LearningSpec, "square_decay", 1.0, "[0, 1]"),
-        (LearningSpec, "epsilon", 0.0, "[1e-30, 1]"),
+        (LearningSpec, "epsilon", 0.0, "[1e-12, 1]"),
     ],
 )
 def test_a_value_outside_its_interval_is_refused_with_both(
