@@ -276,7 +276,7 @@ def _plot(written: dict[str, Any]) -> None:
     right.xaxis.get_major_locator().set_params(integer=True)
     right.set_xlabel("pass")
     right.set_ylabel("accuracy on training folds, before learning")
-    right.legend(frameon=False)
+    right.legend(frameon=False, fontsize="small", loc="lower right", bbox_to_anchor=(1.0, 0.36))
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(FIGURE, dpi=130)
