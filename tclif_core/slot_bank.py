@@ -246,7 +246,9 @@ class SlotBank:
         views = self.parameter_layout.views(row)
         if weights.keys() != views.keys():
             missing, unknown = sorted(views.keys() - weights), sorted(weights.keys() - views)
-            raise ValueError(f"the weights lack {missing} and have unknown {unknown}")
+            parts = {"lack": missing, "have unknown": unknown}
+            said = " and ".join(f"{verb} {', '.join(n)}" for verb, n in parts.items() if n)
+            raise ValueError(f"the weights {said}: another network's")
         for name, view in views.items():
             weight = weights[name]
             if weight.shape != view.shape:
