@@ -330,8 +330,8 @@ def test_loaded_weights_begin_with_nothing_behind_them() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "text"),
     [
-        ("readout.b", None, r"lack \['readout.b'\]"),
-        ("readout.c", np.zeros(3), r"unknown \['readout.c'\]"),
+        ("readout.b", None, "lack readout.b"),
+        ("readout.c", np.zeros(3), "unknown readout.c"),
         ("readout.b", np.zeros(2), r"readout.b must be \[3\], got \[2\]"),
         ("readout.b", np.array([0, np.nan, 0]), "readout.b holds a number that is not finite"),
         # a double that is no float32
