@@ -37,7 +37,8 @@ def specify(arguments: Arguments, source: Source) -> Specifications:
         source: Says how many channels and classes there are.
 
     Raises:
-        ValueError: A name is unknown, or a value outside its interval.
+        ValueError: A name is unknown, a value outside its interval, or recordings with classes
+            can't be learnt that way.
     """
     chosen = _assigned(arguments)
     # a kind brings its own profile and couplings, so only the default kind takes our neuron
@@ -54,11 +55,23 @@ def specify(arguments: Arguments, source: Source) -> Specifications:
     if arguments.optimizer is not None:
         learning["optimizer"] = arguments.optimizer
     training = TRAINING[arguments.method].to_dict() | arguments.training
-    return Specifications(
+    specifications = Specifications(
         NetworkSpec.from_dict(network | chosen["network"]),
         LearningSpec.from_dict(learning | chosen["learning"]),
         TrainingSpec.from_dict(training | chosen["training"]),
     )
+    _check_learnable(specifications.learning)
+    return specifications
+
+
+def _check_learnable(learning: LearningSpec) -> None:
+    if learning.loss == "mean_squared":
+        raise ValueError(
+            "--set learning.loss=mean_squared: recordings here have a class each, expected"
+            " cross_entropy; from Python, Example takes targets that are numbers"
+        )
+    if learning.update == "frozen":
+        raise ValueError("--set learning.update=frozen: learns nothing, expected segment or tick")
 
 
 def _assigned(arguments: Arguments) -> dict[str, dict[str, Any]]:

@@ -83,6 +83,18 @@ def test_any_hyperparameter_can_be_set() -> None:
     assert training.passes == 4
 
 
+@pytest.mark.parametrize(
+    ("assignment", "words"),
+    [
+        ("learning.loss=mean_squared", "recordings here have a class each, expected cross_entropy"),
+        ("learning.update=frozen", "learns nothing, expected segment or tick"),
+    ],
+)
+def test_what_recordings_with_classes_can_not_learn_is_refused(assignment: str, words: str) -> None:
+    with pytest.raises(ValueError, match=f"--set {assignment}: {words}"):
+        specify(parse(["toy", "--set", assignment]), ToySource(3))
+
+
 @pytest.mark.parametrize("name", ["network.classes", "training.method", "threshold", "neuron."])
 def test_only_free_hyperparameters_can_be_set(name: str) -> None:
     with pytest.raises(ValueError, match=f"--set {name}: expected one of learning"):
