@@ -15,7 +15,14 @@ from clients.training.checkpoint import (
 from clients.training.interruption import Interruption
 from clients.training.progress import View, activity_warnings, pass_line, update_text
 from clients.training.recordings import Division, check_same_kind, choose, divide, load
-from clients.training.report import Outcome, as_json, plot_module, summary_lines, write_report
+from clients.training.report import (
+    Outcome,
+    as_json,
+    plot_module,
+    provenance_of,
+    summary_lines,
+    write_report,
+)
 from clients.training.settings import specify
 from tclif_core.model_file import Model, write_model
 from tclif_core.training import Training
@@ -209,7 +216,7 @@ class TrainingRun:
                     "kind": self._source.sensor.kind,
                     "channels": self._source.sensor.channels,
                 },
-                provenance=_provenance(report),
+                provenance=provenance_of(report),
             ),
         )
         write_report(self._arguments.report, report, plot=self._arguments.plot)
@@ -222,12 +229,3 @@ class TrainingRun:
         outcome = Outcome(self._seconds(), self._resumed_after, failure=failure)
         report = as_json(self._arguments, self._source, division, training, outcome)
         write_report(self._arguments.report, report, plot=self._arguments.plot)
-
-
-def _provenance(report: dict[str, object]) -> dict[str, object]:
-    """Choose what a model tells of where it comes from."""
-    settings = report["settings"]
-    assert isinstance(settings, dict), "a report has its settings by name"
-    chosen = ("source", "held_out", "examples", "scores", "kept", "firing_rates", "seconds")
-    more = ("machine", "versions", "commit")
-    return {"training": settings["training"]} | {name: report[name] for name in chosen + more}

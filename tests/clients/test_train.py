@@ -69,6 +69,33 @@ def test_recordings_become_a_model_a_report_and_a_plot(
     assert float(found[3]) >= 0.9
 
 
+def test_a_model_tells_which_recordings_it_learnt(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[object] = []
+
+    class Watched(Training):
+        def __init__(self, *args: object) -> None:
+            super().__init__(*args)  # type: ignore[arg-type]  # as they came
+            compared.append(self.state().values["settings"]["examples"])
+
+    monkeypatch.setattr(train_run, "Training", Watched)
+    chosen = ("--limit", "20", "--tick-us", "4000", "--validate-speakers", "3", "--passes", "1")
+
+    assert main(command(source, tmp_path, *chosen)) == 0
+
+    told = read_model(tmp_path / "model.safetensors").provenance
+    # the path and its options, as they were given
+    assert told["source"] == source
+    assert (told["limit"], told["tick_us"], told["held_out"]) == (20, 4000, "speaker 3")
+    assert told["groups"] == {"training": ["10", "2"], "validation": ["3"]}
+    assert told["digests"] == compared[0]
+    report = report_of(tmp_path)
+    assert {name: report[name] for name in told if name != "training"} == {
+        name: value for name, value in told.items() if name != "training"
+    }
+
+
 def test_backpropagation_writes_a_model_too(source: str, tmp_path: Path) -> None:
     code = main(command(source, tmp_path, "--method", "bptt", "--examples-per-update", "4"))
 
