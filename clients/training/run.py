@@ -23,6 +23,7 @@ from clients.training.report import (
     summary_lines,
     write_report,
 )
+from clients.training.report_folder import ReportFolder
 from clients.training.settings import specify
 from tclif_core.model_file import Model, write_model
 from tclif_core.training import Training
@@ -58,9 +59,8 @@ class TrainingRun:
         if arguments.plot:
             plot_module()
         check_writable("--output", arguments.output)
-        arguments.report.mkdir(parents=True, exist_ok=True)
-        check_writable("--report", arguments.report / "report.json")
         self._checkpoint = self._find_checkpoint(arguments.checkpoint)
+        self._folder = ReportFolder(arguments.report)
         self._seconds_before = 0.0
         self._resumed_after: tuple[int, ...] = ()
         self._began_s = 0.0
@@ -71,14 +71,12 @@ class TrainingRun:
         Raises:
             ValueError: A recording is damaged, or they can't be divided as asked.
         """
-        examples = self._load(self._source, self._arguments.limit)
-        spec = self._specifications.training
-        division = divide(
-            examples,
-            self._arguments.validate_speakers,
-            self._arguments.validate_share,
-            spec.seed,
-        )
+        try:
+            division = self._divide()
+        except BaseException:
+            # Ctrl-C too: a run that never began leaves nothing behind
+            self._folder.take_back()
+            raise
         self._view.say(
             f"{self._source.name}: {len(division.training)} recordings to learn,"
             f" {len(division.validation)} to validate ({division.held_out} held out)"
@@ -98,6 +96,7 @@ class TrainingRun:
             OSError: A result can't be written after all.
         """
         training = Training(*self._specifications, division.training, division.validation)
+        self._view.say("preparing the network; on first use this compiles for about half a minute")
         self._view.begin("compiling", 0, 1)
         training.warm_up()
         self._go_on(training)
@@ -112,6 +111,12 @@ class TrainingRun:
             return interruption.exit_code
         self._finish(training, division)
         return 0
+
+    def _divide(self) -> Division:
+        arguments = self._arguments
+        examples = self._load(self._source, arguments.limit)
+        seed = self._specifications.training.seed
+        return divide(examples, arguments.validate_speakers, arguments.validate_share, seed)
 
     def _find_checkpoint(self, path: Path) -> Checkpoint | None:
         if self._arguments.resume:

@@ -96,6 +96,17 @@ def test_a_model_tells_which_recordings_it_learnt(
     }
 
 
+def test_a_person_is_told_before_the_network_compiles(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(Training, "warm_up", lambda _: said.append(capsys.readouterr().out))
+
+    assert main(command(source, tmp_path, "--passes", "1")) == 0
+
+    assert "preparing the network; on first use this compiles" in said[0]
+
+
 def test_backpropagation_writes_a_model_too(source: str, tmp_path: Path) -> None:
     code = main(command(source, tmp_path, "--method", "bptt", "--examples-per-update", "4"))
 
@@ -202,6 +213,46 @@ def fails(command_line: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     return said.err
 
 
+@pytest.mark.parametrize("resume", [False, True])
+def test_an_interruption_while_loading_says_what_is_left(
+    resume: bool,  # noqa: FBT001 - a case
+    source: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    if resume:
+        interrupt_at(3, signal.SIGINT, monkeypatch)
+        assert main(command(source, tmp_path)) == 130
+        monkeypatch.undo()
+    monkeypatch.setattr(train_run, "load", interrupted)
+    place = tmp_path / "new" / "report"
+    options = ("--report", str(place), *(("--resume",) if resume else ()))
+
+    assert main(command(source, tmp_path, *options)) == 130
+
+    left = f"--resume goes on from {tmp_path / 'model.safetensors.resume'}"
+    expected = left if resume else "there is nothing to resume"
+    said = capsys.readouterr().err
+    assert said.endswith(f"tclif-train: interrupted before training began; {expected}\n")
+    assert not place.parent.exists()
+
+
+def test_a_report_folder_that_was_there_stays(
+    source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / "mine"
+    place.mkdir()
+    nobody = ("--report", str(place), "--validate-speakers", "7")
+
+    assert "nobody is called 7" in fails(command(source, tmp_path, *nobody), capsys)
+
+    assert place.is_dir()
+
+
 def test_resuming_with_other_settings_names_the_field(
     source: str,
     tmp_path: Path,
@@ -251,7 +302,19 @@ def test_a_place_that_takes_no_file_is_found_before_training(
 
     assert "this is a folder, a file was expected" in folder
     assert f"there is no folder {tmp_path / 'no'}" in missing
-    assert "train.h5" in report
+    assert f"--report {tmp_path / 'train.h5'}: this is a file, a folder was expected" in report
+
+
+def test_a_report_folder_that_can_not_be_made_is_refused_with_a_sentence(
+    source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # a name longer than any file system takes; the rights of root would not stop it
+    place = tmp_path / ("x" * 300)
+
+    sentence = fails(command(source, tmp_path, "--report", str(place)), capsys)
+
+    assert "--report" in sentence
+    assert ": can't make this folder: File name too long" in sentence
 
 
 def test_sources_that_do_not_fit_are_refused_with_a_sentence(
