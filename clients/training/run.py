@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from clients.recordings import Source
 from clients.training.arguments import Arguments
@@ -13,6 +14,7 @@ from clients.training.checkpoint import (
     write_checkpoint,
 )
 from clients.training.interruption import Interruption
+from clients.training.other_recordings import described, difference
 from clients.training.progress import View, activity_warnings, pass_line, update_text
 from clients.training.recordings import Division, check_same_kind, choose, divide, load
 from clients.training.report import (
@@ -64,6 +66,7 @@ class TrainingRun:
         self._seconds_before = 0.0
         self._resumed_after: tuple[int, ...] = ()
         self._began_s = 0.0
+        self._recordings: dict[str, Any] = {}
 
     def load(self) -> Division:
         """Load the recordings and hold some of them out.
@@ -77,6 +80,8 @@ class TrainingRun:
             # Ctrl-C too: a run that never began leaves nothing behind
             self._folder.take_back()
             raise
+        seed = self._specifications.training.seed
+        self._recordings = described(self._arguments, division, seed)
         self._view.say(
             f"{self._source.name}: {len(division.training)} recordings to learn,"
             f" {len(division.validation)} to validate ({division.held_out} held out)"
@@ -147,7 +152,13 @@ class TrainingRun:
         for field, now in self._facts().items():
             if run["facts"].get(field) != now:
                 raise OtherTraining(field, run["facts"].get(field), now)
-        training.restore(self._checkpoint.state)
+        try:
+            training.restore(self._checkpoint.state)
+        except OtherTraining as error:
+            if not error.field.startswith("examples."):
+                raise
+            words = difference(run.get("recordings", {}), self._recordings)
+            raise ValueError(f"{words} ({error})") from error
         n_done = self._checkpoint.state.values["n_done"]
         n_learnt = len(training.history) * training.n_examples + n_done
         self._seconds_before = run["seconds"]
@@ -195,6 +206,7 @@ class TrainingRun:
     def _save(self, training: Training) -> None:
         run = {
             "facts": self._facts(),
+            "recordings": self._recordings,
             "seconds": self._seconds(),
             "resumed_after": list(self._resumed_after),
         }

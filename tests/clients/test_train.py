@@ -271,6 +271,28 @@ def test_resuming_with_other_settings_names_the_field(
         assert field in fails(command(source, tmp_path, "--resume", option, "4"), capsys)
 
 
+def test_resuming_with_other_recordings_says_in_words_what_differs(
+    source: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    interrupt_at(3, signal.SIGINT, monkeypatch)
+    assert main(command(source, tmp_path)) == 130
+    monkeypatch.undo()
+    # of 18 recordings by three speakers in turn, six are held out: twelve of sixteen are left
+    fewer = write_toy_spikes(tmp_path / "fewer.h5", count=18)
+    write_toy_spikes(tmp_path / "train.h5", seed=5)
+
+    other = fails(command(fewer, tmp_path, "--resume"), capsys)
+    changed = fails(command(source, tmp_path, "--resume"), capsys)
+
+    begun = "--resume: the recordings are not those that training began with: "
+    assert f"{begun}the source was {source} and is {fewer} now" in other
+    assert "the number of recordings to learn was 16 and is 12 now" in other
+    assert f"{begun}they are as many, but not the same ones" in changed
+
+
 def test_an_interrupted_run_is_not_overwritten_by_a_new_one(
     source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -336,7 +358,7 @@ def test_settings_that_do_not_fit_are_refused_with_a_sentence(
 ) -> None:
     for options, words in {
         ("--passes", "0"): "passes must be an integer in [1, 1000000], got 0",
-        ("--set", "neuron.colour=3"): "--set neuron.colour: expected one of learning.",
+        ("--set", "neuron.colour=3"): "--set neuron.colour: expected one of neuron.",
         ("--set", "neuron.threshold=high"): "neuron.threshold must be a number",
         ("--patience", "2", "--validate-share", "0"): "patience 2 needs validation",
     }.items():
