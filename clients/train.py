@@ -8,6 +8,7 @@ or trained; 130 after Ctrl-C and 143 after SIGTERM, when ``--resume`` goes on fr
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from clients.datasets import open_source
 from clients.optional_packages import MissingPackage, import_optional
@@ -24,6 +25,7 @@ def main(command_line: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     arguments = parse(command_line)
     view: View | None = None
+    interruption = Interruption()
     try:
         view = _view(arguments)
         source = open_source(arguments.source)
@@ -31,18 +33,32 @@ def main(command_line: Sequence[str] | None = None) -> int:
         run = TrainingRun(arguments, source, test, view)
         # until the recordings are loaded there is nothing to save
         division = run.load()
-        with Interruption() as interruption:
+        with interruption:
             return run.run(division, interruption)
     except KeyboardInterrupt:
+        _end(view, _what_is_left(arguments.checkpoint, interruption))
         return _INTERRUPTED
     except (MissingPackage, NotFinite, OSError, ValueError) as error:
-        if view is not None:
-            view.close()
-        sys.stderr.write(f"tclif-train: {error}\n")
+        _end(view, str(error))
         return 1
     finally:
         if view is not None:
             view.close()
+
+
+def _end(view: View | None, sentence: str) -> None:
+    if view is not None:
+        view.close()
+    sys.stderr.write(f"tclif-train: {sentence}\n")
+
+
+def _what_is_left(checkpoint: Path, interruption: Interruption) -> str:
+    """Say what an end without saving leaves to go on with."""
+    # with a signal noted before this one, training had begun
+    when = "before training began" if interruption.received is None else "without saving"
+    if checkpoint.exists():
+        return f"interrupted {when}; --resume goes on from {checkpoint}"
+    return f"interrupted {when}; there is nothing to resume"
 
 
 def _view(arguments: Arguments) -> View:

@@ -1,14 +1,18 @@
 """Ctrl-C and SIGTERM as a wish to stop in order."""
 
+import contextlib
+import os
 import signal
 from types import FrameType, TracebackType
 from typing import Any, Self
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_STDERR = 2
+_NOTED = b"\ntclif-train: noted, stopping in order; a second Ctrl-C ends without saving\n"
 
 
 class Interruption:
-    """Notes the first signal while the context lasts; a second one ends the program.
+    """Notes the first signal while the context lasts, and says so; a second ends the program.
 
     Attributes:
         received: Number of the signal that came; None before.
@@ -39,6 +43,9 @@ class Interruption:
     def _note(self, number: int, _frame: FrameType | None) -> None:
         self.received = number
         self._put_back()
+        # past Python's streams, which may be in mid-write; who can't be told stops all the same
+        with contextlib.suppress(OSError):
+            os.write(_STDERR, _NOTED)
 
     def _put_back(self) -> None:
         for number, handler in self._before.items():

@@ -52,7 +52,9 @@ def _title(report: dict[str, Any]) -> str:
     hidden = "-".join(map(str, report["settings"]["network"]["hidden"]))
     kind = report["settings"]["network"]["neuron"]["kind"]
     method = {"eprop": "e-prop", "bptt": "BPTT"}[report["settings"]["training"]["method"]]
-    return f"{report['source']}: {kind} {hidden}, {method}, {report['held_out']} held out"
+    # a title has no room for folders and options
+    source = report["source"].partition("?")[0].rpartition("/")[2]
+    return f"{source}: {kind} {hidden}, {method}, {report['held_out']} held out"
 
 
 def _scores(axes: Axes, report: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from clients.training.progress import activity_warnings, clock_face, shown
 from clients.training.recordings import Division
 from clients.training.surroundings import commit, machine, versions
 from tclif_core.training import Training
+from tclif_core.training.examples import digest
 from tclif_core.whole_file import write_whole
 
 
@@ -41,8 +42,9 @@ def as_json(
     history, kept = training.history, training.kept_pass
     last = history[kept - 1] if kept else None
     return {
-        "source": source.name,
+        "source": arguments.source,
         "test": arguments.test,
+        "limit": arguments.limit,
         "classes": list(source.classes),
         "tick_us": arguments.tick_us,
         "settings": {
@@ -54,6 +56,11 @@ def as_json(
             "training": len(division.training),
             "validation": len(division.validation),
             "test": outcome.n_test,
+        },
+        # what --resume compares: equal digests, equal recordings in equal order
+        "digests": {
+            "training": digest(division.training),
+            "validation": digest(division.validation),
         },
         "held_out": division.held_out,
         "groups": {
@@ -77,6 +84,15 @@ def as_json(
         "versions": versions(),
         "commit": commit(),
     }
+
+
+def provenance_of(report: dict[str, Any]) -> dict[str, Any]:
+    """Choose what a model tells of where it comes from."""
+    recordings = ("source", "limit", "tick_us", "examples", "digests", "held_out", "groups")
+    came_out = ("test", "scores", "kept", "firing_rates", "seconds")
+    where = ("machine", "versions", "commit")
+    chosen = {name: report[name] for name in (*recordings, *came_out, *where)}
+    return {"training": report["settings"]["training"]} | chosen
 
 
 def why_kept(training: Training) -> str:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from clients.recordings import Source
 from clients.training.arguments import Arguments
@@ -13,9 +14,18 @@ from clients.training.checkpoint import (
     write_checkpoint,
 )
 from clients.training.interruption import Interruption
+from clients.training.other_recordings import described, difference
 from clients.training.progress import View, activity_warnings, pass_line, update_text
 from clients.training.recordings import Division, check_same_kind, choose, divide, load
-from clients.training.report import Outcome, as_json, plot_module, summary_lines, write_report
+from clients.training.report import (
+    Outcome,
+    as_json,
+    plot_module,
+    provenance_of,
+    summary_lines,
+    write_report,
+)
+from clients.training.report_folder import ReportFolder
 from clients.training.settings import specify
 from tclif_core.model_file import Model, write_model
 from tclif_core.training import Training
@@ -51,12 +61,12 @@ class TrainingRun:
         if arguments.plot:
             plot_module()
         check_writable("--output", arguments.output)
-        arguments.report.mkdir(parents=True, exist_ok=True)
-        check_writable("--report", arguments.report / "report.json")
         self._checkpoint = self._find_checkpoint(arguments.checkpoint)
+        self._folder = ReportFolder(arguments.report)
         self._seconds_before = 0.0
         self._resumed_after: tuple[int, ...] = ()
         self._began_s = 0.0
+        self._recordings: dict[str, Any] = {}
 
     def load(self) -> Division:
         """Load the recordings and hold some of them out.
@@ -64,14 +74,14 @@ class TrainingRun:
         Raises:
             ValueError: A recording is damaged, or they can't be divided as asked.
         """
-        examples = self._load(self._source, self._arguments.limit)
-        spec = self._specifications.training
-        division = divide(
-            examples,
-            self._arguments.validate_speakers,
-            self._arguments.validate_share,
-            spec.seed,
-        )
+        try:
+            division = self._divide()
+        except BaseException:
+            # Ctrl-C too: a run that never began leaves nothing behind
+            self._folder.take_back()
+            raise
+        seed = self._specifications.training.seed
+        self._recordings = described(self._arguments, division, seed)
         self._view.say(
             f"{self._source.name}: {len(division.training)} recordings to learn,"
             f" {len(division.validation)} to validate ({division.held_out} held out)"
@@ -91,6 +101,7 @@ class TrainingRun:
             OSError: A result can't be written after all.
         """
         training = Training(*self._specifications, division.training, division.validation)
+        self._view.say("preparing the network; on first use this compiles for about half a minute")
         self._view.begin("compiling", 0, 1)
         training.warm_up()
         self._go_on(training)
@@ -105,6 +116,12 @@ class TrainingRun:
             return interruption.exit_code
         self._finish(training, division)
         return 0
+
+    def _divide(self) -> Division:
+        arguments = self._arguments
+        examples = self._load(self._source, arguments.limit)
+        seed = self._specifications.training.seed
+        return divide(examples, arguments.validate_speakers, arguments.validate_share, seed)
 
     def _find_checkpoint(self, path: Path) -> Checkpoint | None:
         if self._arguments.resume:
@@ -135,7 +152,13 @@ class TrainingRun:
         for field, now in self._facts().items():
             if run["facts"].get(field) != now:
                 raise OtherTraining(field, run["facts"].get(field), now)
-        training.restore(self._checkpoint.state)
+        try:
+            training.restore(self._checkpoint.state)
+        except OtherTraining as error:
+            if not error.field.startswith("examples."):
+                raise
+            words = difference(run.get("recordings", {}), self._recordings)
+            raise ValueError(f"{words} ({error})") from error
         n_done = self._checkpoint.state.values["n_done"]
         n_learnt = len(training.history) * training.n_examples + n_done
         self._seconds_before = run["seconds"]
@@ -183,6 +206,7 @@ class TrainingRun:
     def _save(self, training: Training) -> None:
         run = {
             "facts": self._facts(),
+            "recordings": self._recordings,
             "seconds": self._seconds(),
             "resumed_after": list(self._resumed_after),
         }
@@ -209,7 +233,7 @@ class TrainingRun:
                     "kind": self._source.sensor.kind,
                     "channels": self._source.sensor.channels,
                 },
-                provenance=_provenance(report),
+                provenance=provenance_of(report),
             ),
         )
         write_report(self._arguments.report, report, plot=self._arguments.plot)
@@ -222,12 +246,3 @@ class TrainingRun:
         outcome = Outcome(self._seconds(), self._resumed_after, failure=failure)
         report = as_json(self._arguments, self._source, division, training, outcome)
         write_report(self._arguments.report, report, plot=self._arguments.plot)
-
-
-def _provenance(report: dict[str, object]) -> dict[str, object]:
-    """Choose what a model tells of where it comes from."""
-    settings = report["settings"]
-    assert isinstance(settings, dict), "a report has its settings by name"
-    chosen = ("source", "held_out", "examples", "scores", "kept", "firing_rates", "seconds")
-    more = ("machine", "versions", "commit")
-    return {"training": settings["training"]} | {name: report[name] for name in chosen + more}

@@ -69,6 +69,44 @@ def test_recordings_become_a_model_a_report_and_a_plot(
     assert float(found[3]) >= 0.9
 
 
+def test_a_model_tells_which_recordings_it_learnt(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[object] = []
+
+    class Watched(Training):
+        def __init__(self, *args: object) -> None:
+            super().__init__(*args)  # type: ignore[arg-type]  # as they came
+            compared.append(self.state().values["settings"]["examples"])
+
+    monkeypatch.setattr(train_run, "Training", Watched)
+    chosen = ("--limit", "20", "--tick-us", "4000", "--validate-speakers", "3", "--passes", "1")
+
+    assert main(command(source, tmp_path, *chosen)) == 0
+
+    told = read_model(tmp_path / "model.safetensors").provenance
+    # the path and its options, as they were given
+    assert told["source"] == source
+    assert (told["limit"], told["tick_us"], told["held_out"]) == (20, 4000, "speaker 3")
+    assert told["groups"] == {"training": ["10", "2"], "validation": ["3"]}
+    assert told["digests"] == compared[0]
+    report = report_of(tmp_path)
+    assert {name: report[name] for name in told if name != "training"} == {
+        name: value for name, value in told.items() if name != "training"
+    }
+
+
+def test_a_person_is_told_before_the_network_compiles(
+    source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(Training, "warm_up", lambda _: said.append(capsys.readouterr().out))
+
+    assert main(command(source, tmp_path, "--passes", "1")) == 0
+
+    assert "preparing the network; on first use this compiles" in said[0]
+
+
 def test_backpropagation_writes_a_model_too(source: str, tmp_path: Path) -> None:
     code = main(command(source, tmp_path, "--method", "bptt", "--examples-per-update", "4"))
 
@@ -175,6 +213,46 @@ def fails(command_line: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     return said.err
 
 
+@pytest.mark.parametrize("resume", [False, True])
+def test_an_interruption_while_loading_says_what_is_left(
+    resume: bool,  # noqa: FBT001 - a case
+    source: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    if resume:
+        interrupt_at(3, signal.SIGINT, monkeypatch)
+        assert main(command(source, tmp_path)) == 130
+        monkeypatch.undo()
+    monkeypatch.setattr(train_run, "load", interrupted)
+    place = tmp_path / "new" / "report"
+    options = ("--report", str(place), *(("--resume",) if resume else ()))
+
+    assert main(command(source, tmp_path, *options)) == 130
+
+    left = f"--resume goes on from {tmp_path / 'model.safetensors.resume'}"
+    expected = left if resume else "there is nothing to resume"
+    said = capsys.readouterr().err
+    assert said.endswith(f"tclif-train: interrupted before training began; {expected}\n")
+    assert not place.parent.exists()
+
+
+def test_a_report_folder_that_was_there_stays(
+    source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / "mine"
+    place.mkdir()
+    nobody = ("--report", str(place), "--validate-speakers", "7")
+
+    assert "nobody is called 7" in fails(command(source, tmp_path, *nobody), capsys)
+
+    assert place.is_dir()
+
+
 def test_resuming_with_other_settings_names_the_field(
     source: str,
     tmp_path: Path,
@@ -191,6 +269,28 @@ def test_resuming_with_other_settings_names_the_field(
         "--limit": "limit was None when training began and is 4 now",
     }.items():
         assert field in fails(command(source, tmp_path, "--resume", option, "4"), capsys)
+
+
+def test_resuming_with_other_recordings_says_in_words_what_differs(
+    source: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    interrupt_at(3, signal.SIGINT, monkeypatch)
+    assert main(command(source, tmp_path)) == 130
+    monkeypatch.undo()
+    # of 18 recordings by three speakers in turn, six are held out: twelve of sixteen are left
+    fewer = write_toy_spikes(tmp_path / "fewer.h5", count=18)
+    write_toy_spikes(tmp_path / "train.h5", seed=5)
+
+    other = fails(command(fewer, tmp_path, "--resume"), capsys)
+    changed = fails(command(source, tmp_path, "--resume"), capsys)
+
+    begun = "--resume: the recordings are not those that training began with: "
+    assert f"{begun}the source was {source} and is {fewer} now" in other
+    assert "the number of recordings to learn was 16 and is 12 now" in other
+    assert f"{begun}they are as many, but not the same ones" in changed
 
 
 def test_an_interrupted_run_is_not_overwritten_by_a_new_one(
@@ -224,7 +324,19 @@ def test_a_place_that_takes_no_file_is_found_before_training(
 
     assert "this is a folder, a file was expected" in folder
     assert f"there is no folder {tmp_path / 'no'}" in missing
-    assert "train.h5" in report
+    assert f"--report {tmp_path / 'train.h5'}: this is a file, a folder was expected" in report
+
+
+def test_a_report_folder_that_can_not_be_made_is_refused_with_a_sentence(
+    source: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # a name longer than any file system takes; the rights of root would not stop it
+    place = tmp_path / ("x" * 300)
+
+    sentence = fails(command(source, tmp_path, "--report", str(place)), capsys)
+
+    assert "--report" in sentence
+    assert ": can't make this folder: File name too long" in sentence
 
 
 def test_sources_that_do_not_fit_are_refused_with_a_sentence(
@@ -246,7 +358,7 @@ def test_settings_that_do_not_fit_are_refused_with_a_sentence(
 ) -> None:
     for options, words in {
         ("--passes", "0"): "passes must be an integer in [1, 1000000], got 0",
-        ("--set", "neuron.colour=3"): "--set neuron.colour: expected one of learning.",
+        ("--set", "neuron.colour=3"): "--set neuron.colour: expected one of neuron.",
         ("--set", "neuron.threshold=high"): "neuron.threshold must be a number",
         ("--patience", "2", "--validate-share", "0"): "patience 2 needs validation",
     }.items():

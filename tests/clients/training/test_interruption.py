@@ -18,6 +18,25 @@ def test_the_first_signal_is_noted_and_the_second_ends_the_program() -> None:
             os.kill(os.getpid(), signal.SIGINT)
 
 
+def test_the_first_signal_is_acknowledged(capfd: pytest.CaptureFixture[str]) -> None:
+    with Interruption():
+        assert capfd.readouterr().err == ""
+        os.kill(os.getpid(), signal.SIGINT)
+
+        assert "noted, stopping in order; a second Ctrl-C ends" in capfd.readouterr().err
+
+
+def test_a_signal_that_can_not_be_acknowledged_is_noted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(*_: object) -> int:
+        raise BrokenPipeError
+
+    with Interruption() as interruption:
+        monkeypatch.setattr(os, "write", closed)
+        os.kill(os.getpid(), signal.SIGINT)
+
+        assert interruption.received == signal.SIGINT
+
+
 def test_handlers_are_put_back() -> None:
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
 

@@ -83,10 +83,35 @@ def test_any_hyperparameter_can_be_set() -> None:
     assert training.passes == 4
 
 
-@pytest.mark.parametrize("name", ["network.classes", "training.method", "threshold", "neuron."])
-def test_only_free_hyperparameters_can_be_set(name: str) -> None:
-    with pytest.raises(ValueError, match=f"--set {name}: expected one of learning"):
+@pytest.mark.parametrize(
+    ("assignment", "words"),
+    [
+        ("learning.loss=mean_squared", "recordings here have a class each, expected cross_entropy"),
+        ("learning.update=frozen", "learns nothing, expected segment or tick"),
+    ],
+)
+def test_what_recordings_with_classes_can_not_learn_is_refused(assignment: str, words: str) -> None:
+    with pytest.raises(ValueError, match=f"--set {assignment}: {words}"):
+        specify(parse(["toy", "--set", assignment]), ToySource(3))
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("network.classes", "this follows from SOURCE or an option of its own"),
+        ("training.method", "this follows from SOURCE or an option of its own"),
+        ("threshold", "there is no such hyperparameter; close to it are neuron.threshold"),
+        ("neuron.treshold", "there is no such hyperparameter; close to it are neuron.threshold"),
+        ("learning.xyzzyxyzzyxyzzy", "expected one of learning.epsilon, learning.feedback"),
+        ("bogus.x", "expected a name that begins with neuron., network., learning., training."),
+    ],
+)
+def test_only_free_hyperparameters_can_be_set(name: str, words: str) -> None:
+    with pytest.raises(ValueError, match=f"--set {name}: {words}") as caught:
         specify(parse(["toy", "--set", f"{name}=3"]), ToySource(3))
+
+    # other rooms' names would bury those that help
+    assert "network.readout_decay" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
