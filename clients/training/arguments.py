@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import fill
 from typing import get_args
 
 from clients.argument_types import count, sizes
@@ -11,6 +12,15 @@ from clients.datasets import KNOWN
 from clients.training.defaults import HIDDEN, NEURON, OUTPUT, TICK_US, TRAINING, VALIDATE_SHARE
 from tclif_core.hyperparameters import NeuronKind, OptimizerName
 from tclif_core.training.spec import Method, RateSchedule
+
+# the example stays on one line, to be copied
+_EPILOG = f"""\
+example:
+  tclif-train 'digits:english?n=600&voices=0-7' --validate-speakers 6,7 --output digits.safetensors
+
+{fill(f"A SOURCE is {', '.join(KNOWN)}.", 79)}
+Options of a SOURCE follow a question mark. Of digits: n, how many recordings (600);
+voices, 8 for numbers 0 to 7 or 0-5 for those six (8); seed (7); channels (700)."""
 
 _EPROP, _BPTT = TRAINING["eprop"], TRAINING["bptt"]
 
@@ -50,7 +60,8 @@ def parse(command_line: Sequence[str] | None) -> Arguments:
     parser = argparse.ArgumentParser(
         prog="tclif-train",
         description="Train a network offline on recordings and write it as a base model.",
-        epilog=f"A SOURCE is {', '.join(KNOWN)}.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("source", metavar="SOURCE", help="recordings to learn; see below")
     _add_recordings(parser)

@@ -1,9 +1,11 @@
 """The command line of ``tclif-train`` and what it means for the core."""
 
+import shlex
 from pathlib import Path
 
 import pytest
 
+from clients.datasets import open_source
 from clients.training.arguments import Arguments, parse
 from clients.training.defaults import LEARNING, READOUT_DECAY, TRAINING
 from clients.training.settings import specify
@@ -130,6 +132,18 @@ def test_a_wrong_command_line_ends_with_code_2(options: list[str]) -> None:
         parse(["toy", *options])
 
     assert caught.value.code == 2
+
+
+def test_the_example_in_the_help_is_a_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse(["--help"])
+    said = capsys.readouterr().out
+    (line,) = [line for line in said.splitlines() if line.startswith("  tclif-train ")]
+
+    arguments = parse(shlex.split(line)[1:])
+
+    source = open_source(arguments.source)
+    assert (len(source), arguments.validate_speakers) == (600, ("6", "7"))
 
 
 def test_speakers_are_read_as_names() -> None:
