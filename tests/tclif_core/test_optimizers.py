@@ -28,7 +28,7 @@ def test_sgd_subtracts_rate_times_gradient() -> None:
 
 
 def test_first_step_of_adam_is_the_rate_whatever_the_gradients_size() -> None:
-    learning = LearningSpec(epsilon=1e-30)
+    learning = LearningSpec(epsilon=1e-12)
 
     # m / (1 - b1) = g and v / (1 - b2) = g^2, so the step is rate * sign(g)
     assert _step(learning, [0.001], 0.1)[0] == pytest.approx(0.9)
@@ -36,7 +36,7 @@ def test_first_step_of_adam_is_the_rate_whatever_the_gradients_size() -> None:
 
 
 def test_second_step_of_adam_by_hand() -> None:
-    learning = LearningSpec(first_moment_decay=0.5, second_moment_decay=0.75, epsilon=1e-30)
+    learning = LearningSpec(first_moment_decay=0.5, second_moment_decay=0.75, epsilon=1e-12)
 
     path = _step(learning, [1.0, -2.0], 0.1)
 
@@ -55,7 +55,7 @@ def test_first_steps_of_rmsprop_by_hand() -> None:
 
 
 def test_adam_without_momentum_keeps_no_first_moment() -> None:
-    learning = LearningSpec(first_moment_decay=0.0, second_moment_decay=0.75, epsilon=1e-30)
+    learning = LearningSpec(first_moment_decay=0.0, second_moment_decay=0.75, epsilon=1e-12)
 
     path = _step(learning, [1.0, -2.0], 0.1)
 
