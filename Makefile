@@ -17,7 +17,7 @@ install: $(INSTALLED) ## make .venv with everything the project needs
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[clients,train,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[clients,train,s3,tracing,dev]'
 	touch $@
 
 .PHONY: demo
