@@ -108,6 +108,6 @@ def create_app(settings: Settings) -> FastAPI:
 
     @app.exception_handler(ServiceError)
     async def fail(_: Request, error: ServiceError) -> JSONResponse:
-        return problem(500, error.code, error.message)
+        return problem(error.http_status, error.code, error.message)
 
     return app

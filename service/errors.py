@@ -5,6 +5,7 @@ ServiceError                the client hears its code and text
         BadAddress          an event's address lies outside the sensor
         SequenceGap         a sequence number was skipped
         FrameTooLarge       one message exceeds ``limits.max_message_bytes``
+    UnknownSession          nobody has opened a session of that name; by HTTP only
     OpenRefused             the session can't be opened as asked; fatal
         ConfigMismatch      an existing session was created otherwise
         EpochMismatch       another incarnation of the session lives here now
@@ -43,12 +44,14 @@ class ServiceError(Exception):
         code: The wire protocol's name of the error.
         fatal: Whether the connection is closed after it.
         close_code: The close code of a fatal one.
+        http_status: What an HTTP request that causes it is answered with.
         sequence: Number of the message that caused it, if it has one.
     """
 
     code: str = "internal"
     fatal: ClassVar[bool] = True
     close_code: ClassVar[CloseCode] = CloseCode.INTERNAL
+    http_status: ClassVar[int] = 500
 
     def __init__(self, message: str, *, sequence: int | None = None) -> None:
         super().__init__(message)
@@ -61,6 +64,7 @@ class ProtocolViolation(ServiceError):
 
     code = "bad_message"
     close_code = CloseCode.BAD_REQUEST
+    http_status = 400
 
 
 class BadAddress(ProtocolViolation):
@@ -82,29 +86,41 @@ class FrameTooLarge(ProtocolViolation):
     close_code = CloseCode.FRAME_TOO_LARGE
 
 
+class UnknownSession(ServiceError):
+    """The principal has no session of that name."""
+
+    code = "not_found"
+    close_code = CloseCode.BAD_REQUEST
+    http_status = 404
+
+
 class OpenRefused(ServiceError):
     """The session can't be opened as asked."""
 
     code = "bad_message"
     close_code = CloseCode.BAD_REQUEST
+    http_status = 400
 
 
 class ConfigMismatch(OpenRefused):
     """An existing session was created with another configuration."""
 
     code = "config_mismatch"
+    http_status = 409
 
 
 class EpochMismatch(OpenRefused):
     """Another incarnation of the session lives here now."""
 
     code = "epoch_mismatch"
+    http_status = 409
 
 
 class UnknownModel(OpenRefused):
     """No model of that name is stored."""
 
     code = "unknown_model"
+    http_status = 404
 
 
 class QuotaExceeded(OpenRefused):
@@ -112,12 +128,14 @@ class QuotaExceeded(OpenRefused):
 
     code = "quota"
     close_code = CloseCode.QUOTA
+    http_status = 429
 
 
 class Refusal(ServiceError):
     """A well-formed message that can't be done; its number is consumed, nothing else changes."""
 
     fatal = False
+    http_status = 409
 
     def __init__(self, code: str, message: str, *, sequence: int | None = None) -> None:
         super().__init__(message, sequence=sequence)
@@ -147,6 +165,7 @@ class Draining(Detached):
 
     code = "draining"
     close_code = CloseCode.DRAINING
+    http_status = 503
 
 
 class InternalFailure(Detached):

@@ -4,33 +4,34 @@ from typing import Annotated
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 
+from service.callers import Caller
+from service.principals import SessionKey
+from service.session_registry import SessionRegistry
 from service.session_report import JsonObject, export_weights, report_state, summarise
-from service.sessions import Session
 
 router = APIRouter()
 
 PAGE_SIZE = 50
 
 
-def _session(request: Request, name: str) -> Session:
-    session: Session | None = request.app.state.service.registry.get(name)
-    if session is None:
-        raise HTTPException(404, f"session {name!r} came; expected one of GET /v1/sessions")
-    return session
+def _registry(request: Request) -> SessionRegistry:
+    registry: SessionRegistry = request.app.state.service.registry
+    return registry
 
 
 @router.get("/v1/sessions")
 async def list_sessions(
     request: Request,
+    principal: Caller,
     after: str = "",
     limit: Annotated[int, Query(ge=1, le=1000)] = PAGE_SIZE,
 ) -> JsonObject:
-    """List sessions in order of their names, a page at a time.
+    """List the caller's sessions in order of their names, a page at a time.
 
     ``next`` is what to give as ``after`` for the following page, or null on the last.
     """
-    registry = request.app.state.service.registry
-    later = [session for session in registry if session.name > after]
+    sessions = _registry(request).sessions_of(principal.name)
+    later = [session for session in sessions if session.name > after]
     page = later[:limit]
     return {
         "sessions": [summarise(session) for session in page],
@@ -39,23 +40,23 @@ async def list_sessions(
 
 
 @router.get("/v1/sessions/{name}")
-async def show_session(request: Request, name: str) -> JsonObject:
+async def show_session(request: Request, principal: Caller, name: str) -> JsonObject:
     """Show one session's configuration, counters, rates, accuracy and memory."""
-    return await report_state(_session(request, name))
+    return await report_state(_registry(request).find(SessionKey(principal.name, name)))
 
 
 @router.delete("/v1/sessions/{name}", status_code=204)
-async def delete_session(request: Request, name: str) -> Response:
+async def delete_session(request: Request, principal: Caller, name: str) -> Response:
     """Erase a session, attached or not."""
-    _session(request, name)
-    await request.app.state.service.registry.delete(name)
+    session = _registry(request).find(SessionKey(principal.name, name))
+    await _registry(request).delete(session.key)
     return Response(status_code=204)
 
 
 @router.get("/v1/sessions/{name}/weights", response_class=Response)
-async def download_weights(request: Request, name: str) -> Response:
+async def download_weights(request: Request, principal: Caller, name: str) -> Response:
     """Download a session's weights as safetensors, with the specification in their metadata."""
-    content = await export_weights(_session(request, name))
+    content = await export_weights(_registry(request).find(SessionKey(principal.name, name)))
     return Response(
         content,
         media_type="application/octet-stream",

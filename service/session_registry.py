@@ -8,8 +8,16 @@ from importlib.metadata import version
 from weakref import WeakValueDictionary
 
 from service.configuration import SessionConfiguration
-from service.errors import CloseCode, Draining, EpochMismatch, InternalFailure, QuotaExceeded
+from service.errors import (
+    CloseCode,
+    Draining,
+    EpochMismatch,
+    InternalFailure,
+    QuotaExceeded,
+    UnknownSession,
+)
 from service.outbox import Outbox
+from service.principals import SessionKey
 from service.sessions import Engine, Session
 from service.settings import SessionSettings, SocketSettings
 from service.wire_protocol import NUMBER_LIMIT, Limits, Open
@@ -21,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 class SessionRegistry:
-    """Every session by name; only the event loop touches it.
+    """Every session by its owner and name; only the event loop touches it.
 
     Attributes:
         limits: What every client is told.
@@ -33,9 +41,9 @@ class SessionRegistry:
     ) -> None:
         self._engine = engine
         self._settings = settings
-        self._sessions: dict[str, Session] = {}
-        # one open at a time for each name: a take-over waits, and nobody may slip in between
-        self._opening: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._sessions: dict[SessionKey, Session] = {}
+        # one open at a time for each key: a take-over waits, and nobody may slip in between
+        self._opening: WeakValueDictionary[SessionKey, asyncio.Lock] = WeakValueDictionary()
         # sessions that are being made count already
         self._n_reserved = 0
         self._bytes_used = 0
@@ -49,19 +57,39 @@ class SessionRegistry:
         )
 
     def __iter__(self) -> Iterator[Session]:
-        """Walk over the sessions in order of their names."""
-        return iter(sorted(self._sessions.values(), key=lambda session: session.name))
+        """Walk over the sessions of everybody, in order of their keys."""
+        return iter(sorted(self._sessions.values(), key=lambda session: session.key))
 
     def __len__(self) -> int:
         """How many sessions there are."""
         return len(self._sessions)
 
-    def get(self, name: str) -> Session | None:
-        """Return the session of that name, if there is one."""
-        return self._sessions.get(name)
+    def get(self, key: SessionKey) -> Session | None:
+        """Return the session of that key, if there is one."""
+        return self._sessions.get(key)
 
-    async def open(self, request: Open, outbox: Outbox) -> Session:
+    def find(self, key: SessionKey) -> Session:
+        """Return the session of that key.
+
+        Raises:
+            UnknownSession: There is none.
+        """
+        session = self._sessions.get(key)
+        if session is None:
+            raise UnknownSession(f"session {key.name!r} came; expected one of GET /v1/sessions")
+        return session
+
+    def sessions_of(self, principal: str) -> list[Session]:
+        """List a principal's sessions in order of their names."""
+        return [session for session in self if session.principal == principal]
+
+    async def open(self, request: Open, outbox: Outbox, principal: str) -> Session:
         """Find, make or take over the session that ``request`` names, and attach ``outbox`` to it.
+
+        Args:
+            request: It names one of the principal's sessions, or leaves the name to the server.
+            outbox: What the connection will be told.
+            principal: Whose connection it is.
 
         Raises:
             OpenRefused: The request can't be met; nothing changed.
@@ -70,13 +98,13 @@ class SessionRegistry:
         """
         if self.is_draining:
             raise Draining("the server is shutting down; expected a later open")
-        name = request.session or f"s-{secrets.token_hex(8)}"
+        key = SessionKey(principal, request.session or f"s-{secrets.token_hex(8)}")
         # lives as long as anybody holds it or waits for it
-        lock = self._opening.setdefault(name, asyncio.Lock())
+        lock = self._opening.setdefault(key, asyncio.Lock())
         async with lock:
-            session = self._sessions.get(name)
+            session = self._sessions.get(key)
             if session is None:
-                session = await self._create(name, request)
+                session = await self._create(key, request)
                 resumed = False
             else:
                 await self._take_over(session, request)
@@ -85,21 +113,21 @@ class SessionRegistry:
             session.attach(outbox, opened, request.report)
             return session
 
-    async def delete(self, name: str) -> bool:
+    async def delete(self, key: SessionKey) -> bool:
         """Erase a session, attached or not; tell whether there was one."""
-        session = self._sessions.pop(name, None)
+        session = self._sessions.pop(key, None)
         if session is None:
             return False
         session.retire()
         self._release(self._bytes_of(session.configuration))
         await asyncio.wrap_future(self._engine.call(lambda: self._engine.close_network(session)))
-        _log.info("session deleted", extra={"session": name})
+        _log.info("session deleted", extra=session.log_fields)
         return True
 
-    async def _create(self, name: str, request: Open) -> Session:
+    async def _create(self, key: SessionKey, request: Open) -> Session:
         if request.epoch is not None:
             raise EpochMismatch(
-                f"epoch {request.epoch} came, but there is no session {name!r}; open it without"
+                f"epoch {request.epoch} came, but there is no session {key.name!r}; open it without"
                 " an epoch to begin anew"
             )
         configuration = SessionConfiguration.resolve(request, self._settings)
@@ -115,7 +143,7 @@ class SessionRegistry:
             self._release(n_bytes)
             raise
         session = Session(
-            name,
+            key,
             epoch=secrets.randbelow(NUMBER_LIMIT),
             seed=seed,
             configuration=configuration,
@@ -123,8 +151,8 @@ class SessionRegistry:
             engine=self._engine,
             network=network,
         )
-        self._sessions[name] = session
-        _log.info("session created", extra={"session": name})
+        self._sessions[key] = session
+        _log.info("session created", extra=session.log_fields)
         return session
 
     async def _take_over(self, session: Session, request: Open) -> None:

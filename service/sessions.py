@@ -15,6 +15,7 @@ from service.configuration import SessionConfiguration
 from service.errors import CloseCode, InternalFailure, Refusal
 from service.intake import Intake, SessionMessage
 from service.outbox import Outbox
+from service.principals import SessionKey
 from service.session_network import SessionNetwork
 from service.settings import SessionSettings
 from service.visit import Delivery
@@ -60,7 +61,7 @@ class Session:
     """One client's stream with its network; it outlives its connections.
 
     Attributes:
-        name: The client's name for it.
+        key: Whose it is, and its name.
         epoch: Random number of this incarnation.
         seed: Seed of its initial weights.
         configuration: What it was created as.
@@ -79,7 +80,7 @@ class Session:
 
     def __init__(
         self,
-        name: str,
+        key: SessionKey,
         *,
         epoch: int,
         seed: int,
@@ -88,7 +89,7 @@ class Session:
         engine: Engine,
         network: SessionNetwork,
     ) -> None:
-        self.name = name
+        self.key = key
         self.epoch = epoch
         self.seed = seed
         self.configuration = configuration
@@ -109,6 +110,21 @@ class Session:
         self.queued_ticks = 0
         self.queued_inputs = 0
         self._progress = asyncio.Event()
+
+    @property
+    def name(self) -> str:
+        """The client's name for it."""
+        return self.key.name
+
+    @property
+    def principal(self) -> str:
+        """Whose it is."""
+        return self.key.principal
+
+    @property
+    def log_fields(self) -> dict[str, str]:
+        """What a log line about it carries."""
+        return {"session": self.key.name, "principal": self.key.principal}
 
     @property
     def is_attached(self) -> bool:

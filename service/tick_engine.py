@@ -172,10 +172,10 @@ def _door(on_error: Callable[[Exception], None]) -> Iterator[None]:
 def _fail(session: Session, error: Exception) -> None:
     if isinstance(error, InternalFailure):
         failure = error
-        _log.error("session quarantined: %s", error, extra={"session": session.name})
+        _log.error("session quarantined: %s", error, extra=session.log_fields)
     else:
         failure = InternalFailure(f"a defect of the server ended session {session.name!r}")
-        _log.error("session failed", exc_info=error, extra={"session": session.name})
+        _log.error("session failed", exc_info=error, extra=session.log_fields)
     session.network.fail(failure, session.inbox)
 
 

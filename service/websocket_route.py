@@ -13,6 +13,7 @@ from collections.abc import Coroutine
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from starlette.types import Message
 
+from service.callers import Caller
 from service.errors import (
     CloseCode,
     Draining,
@@ -23,6 +24,7 @@ from service.errors import (
 )
 from service.origin_check import problem
 from service.outbox import Outbox
+from service.principals import Principal
 from service.session_registry import SessionRegistry
 from service.sessions import Session
 from service.settings import SocketSettings
@@ -51,7 +53,7 @@ _log = logging.getLogger(__name__)
 
 
 @router.websocket("/v1/stream")
-async def stream(socket: WebSocket) -> None:
+async def stream(socket: WebSocket, principal: Caller) -> None:
     """Serve one connection from its handshake to its close."""
     if SUBPROTOCOL not in socket.scope["subprotocols"]:
         offered = socket.scope["subprotocols"]
@@ -60,7 +62,9 @@ async def stream(socket: WebSocket) -> None:
         return
     await socket.accept(SUBPROTOCOL)
     service = socket.app.state.service
-    connection = Connection(socket, service.registry, service.settings.socket, service.telemetry)
+    connection = Connection(
+        socket, principal, service.registry, service.settings.socket, service.telemetry
+    )
     service.connections.add(connection)
     try:
         await connection.serve()
@@ -78,11 +82,13 @@ class Connection:
     def __init__(
         self,
         socket: WebSocket,
+        principal: Principal,
         registry: SessionRegistry,
         settings: SocketSettings,
         telemetry: Telemetry,
     ) -> None:
         self._socket = socket
+        self._principal = principal
         self._registry = registry
         self._settings = settings
         self._telemetry = telemetry
@@ -127,7 +133,9 @@ class Connection:
         except Exception:  # noqa: BLE001 - one of the two doors
             # the connection's door: a defect ends this connection, not its neighbours
             name = None if self._session is None else self._session.name
-            _log.exception("connection failed", extra={"session": name})
+            _log.exception(
+                "connection failed", extra={"session": name, "principal": self._principal.name}
+            )
             self._end(InternalFailure("a defect of the server ended the connection"))
 
     def _end(self, error: ServiceError) -> None:
@@ -188,7 +196,7 @@ class Connection:
             await session.wait_for_room()
 
     async def _open(self, request: Open) -> None:
-        session = await self._registry.open(request, self._outbox)
+        session = await self._registry.open(request, self._outbox, self._principal.name)
         self._session = session
         self._conversation.opened(
             next_sequence=session.received + 1,

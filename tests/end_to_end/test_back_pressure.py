@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from service.principals import SessionKey
 from service.sessions import Session
 from tests.end_to_end.conftest import Serve
 from tests.end_to_end.conversation_partner import (
@@ -44,7 +45,7 @@ async def standing_still(server: RunningServer) -> AsyncIterator[None]:
 
 
 def session_of(server: RunningServer, name: str = "s") -> Session:
-    session = server.service.registry.get(name)
+    session = server.service.registry.get(SessionKey("local", name))
     assert session is not None
     return session
 

@@ -10,6 +10,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from service import websocket_route
+from service.principals import SessionKey
 from tclif_core import AdvanceResult
 from tests.end_to_end.conftest import Serve
 from tests.end_to_end.conversation_partner import (
@@ -447,12 +448,13 @@ NARROW: dict[str, dict[str, object]] = {
 async def overwhelm(server: RunningServer, slow: Partner) -> None:
     """Have more said to a client than it reads, until the server gives it up."""
     await slow.open(**WORDY)
+    key = SessionKey("local", "slow")
     # found now: a server with little patience has forgotten it by the time that all is sent
     [connection] = [
         connection
         for connection in server.service.connections
         # no page of the server shows which connection it has given up
-        if connection._session is server.service.registry.get("slow")  # noqa: SLF001
+        if connection._session is server.service.registry.get(key)  # noqa: SLF001
     ]
     slow.socket.transport.pause_reading()
     with suppress(ConnectionClosed):
@@ -506,7 +508,7 @@ async def test_a_reader_that_never_reads_again_is_detached_all_the_same(
 
 async def until_detached(server: RunningServer, name: str) -> None:
     """Wait until a session has no connection."""
-    session = server.service.registry.get(name)
+    session = server.service.registry.get(SessionKey("local", name))
     assert session is not None
     async with asyncio.timeout(TIMEOUT_S):
         while session.is_attached:
@@ -538,7 +540,7 @@ async def test_a_defect_in_one_session_ends_that_session_alone(
 ) -> None:
     async with serve() as server, witnessed(server), connected(server.url) as broken:
         await broken.open(session="broken")
-        session = server.service.registry.get("broken")
+        session = server.service.registry.get(SessionKey("local", "broken"))
         assert session is not None
         learner, slot = session.network.learner, session.network.slot
         advance: Advance = learner.advance
@@ -567,7 +569,7 @@ async def test_a_defect_in_a_connection_ends_that_connection_alone(
         raise ArithmeticError("injected")
 
     async with serve() as server, witnessed(server) as partner:
-        session = server.service.registry.get("s")
+        session = server.service.registry.get(SessionKey("local", "s"))
         with monkeypatch.context() as patch:
             patch.setattr(session, "accept", fail)
             await partner.send(*segment(2)[2:3])
@@ -582,7 +584,7 @@ async def test_a_network_that_is_not_finite_is_quarantined_until_it_is_deleted(
 ) -> None:
     async with serve() as server, witnessed(server), connected(server.url) as sick:
         first = await sick.open(session="sick")
-        session = server.service.registry.get("sick")
+        session = server.service.registry.get(SessionKey("local", "sick"))
         assert session is not None
         learner, slot = session.network.learner, session.network.slot
         learner.bank.parameters[slot] = np.nan

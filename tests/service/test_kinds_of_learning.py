@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from service.configuration import SessionConfiguration
+from service.principals import SessionKey
 from service.sessions import Session
 from service.settings import SessionSettings
 from tclif_core import EventBlock, Learner, Strand
@@ -53,7 +54,7 @@ def learnt_by_a_session(
     engine, settings = HandEngine(kernel), SessionSettings()
     network = engine.open_network(configuration, SEED, settings)
     session = Session(
-        "s",
+        SessionKey("local", "s"),
         epoch=5,
         seed=SEED,
         configuration=configuration,

@@ -12,8 +12,10 @@ from service.errors import (
     InternalFailure,
     OpenRefused,
     QuotaExceeded,
+    UnknownSession,
 )
 from service.outbox import Outbox
+from service.principals import SessionKey
 from service.session_registry import VERSION, SessionRegistry
 from service.sessions import Session
 from service.settings import SessionSettings, SocketSettings
@@ -42,10 +44,14 @@ class Reception:
         self.clock = FakeClock()
 
     async def open(self, **fields: object) -> tuple[Session, Opened, Outbox]:
+        """Open a session from a new connection of the principal ``p``."""
+        return await self.open_as("p", **fields)
+
+    async def open_as(self, principal: str, **fields: object) -> tuple[Session, Opened, Outbox]:
         """Open a session from a new connection."""
         outbox = Outbox(SocketSettings(), self.clock)
         async with asyncio.timeout(TIMEOUT_S):
-            session = await self.registry.open(open_request(**fields), outbox)
+            session = await self.registry.open(open_request(**fields), outbox, principal)
             opened, *_ = await outbox.take()
         assert isinstance(opened, Opened)
         return session, opened, outbox
@@ -118,7 +124,7 @@ async def test_sessions_are_walked_over_in_order_of_their_names() -> None:
         await reception.open(session=name)
 
     assert [session.name for session in reception.registry] == ["10", "9", "C", "a", "b"]
-    assert reception.registry.get("nobody") is None
+    assert reception.registry.get(SessionKey("p", "nobody")) is None
 
 
 # --- resuming and taking over
@@ -207,7 +213,7 @@ async def test_a_quarantined_session_is_not_opened_but_can_be_deleted_and_begun_
 
     with pytest.raises(InternalFailure, match="not finite"):
         await reception.open()
-    assert await reception.registry.delete("s")
+    assert await reception.registry.delete(SessionKey("p", "s"))
     _, opened, _ = await reception.open()
 
     assert not opened.resumed
@@ -225,7 +231,9 @@ async def test_opens_of_one_name_at_once_make_one_session() -> None:
     results = await asyncio.gather(*openings)
 
     assert reception.engine.n_opened == len(reception.registry) == 1
-    assert {id(session) for session, _, _ in results} == {id(reception.registry.get("s"))}
+    assert {id(session) for session, _, _ in results} == {
+        id(reception.registry.get(SessionKey("p", "s")))
+    }
     assert [opened.resumed for _, opened, _ in results] == [False, True, True]
     assert [outbox.finished.is_set() for _, _, outbox in results] == [True, True, False]
 
@@ -254,6 +262,38 @@ async def test_opens_of_one_name_stay_one_at_a_time_after_one_of_them_failed(
     (one, _, _), (other, _, _) = await asyncio.gather(second, third)
     assert one is other
     assert reception.engine.n_opened == 1
+
+
+# --- principals
+
+
+async def test_two_principals_have_a_session_each_of_the_same_name() -> None:
+    reception = Reception()
+    one, opened, outbox = await reception.open_as("alice")
+
+    other, opened_too, _ = await reception.open_as("bob")
+
+    assert one is not other
+    assert (opened.resumed, opened_too.resumed) == (False, False)
+    assert not outbox.finished.is_set()
+    assert [s.principal for s in reception.registry] == ["alice", "bob"]
+    assert reception.registry.sessions_of("bob") == [other]
+
+
+async def test_nobody_resumes_or_finds_or_deletes_the_session_of_another() -> None:
+    reception = Reception()
+    session, opened, _ = await reception.open_as("alice", session="kitchen")
+
+    # the same words as for a session that nobody has
+    with pytest.raises(EpochMismatch, match="there is no session 'kitchen'"):
+        await reception.open_as("bob", session="kitchen", epoch=opened.epoch)
+    with pytest.raises(UnknownSession, match="session 'kitchen' came"):
+        reception.registry.find(SessionKey("bob", "kitchen"))
+    assert not await reception.registry.delete(SessionKey("bob", "kitchen"))
+
+    assert reception.registry.find(SessionKey("alice", "kitchen")) is session
+    assert reception.registry.sessions_of("bob") == []
+    assert session.is_attached
 
 
 # --- quotas
@@ -309,7 +349,7 @@ async def test_a_deleted_session_makes_room_for_another() -> None:
     reception = Reception(max_sessions=1, max_total_bytes=NETWORK_BYTES)
     await reception.open(session="a")
 
-    await reception.registry.delete("a")
+    await reception.registry.delete(SessionKey("p", "a"))
 
     await reception.open(session="b")
     assert len(reception.registry) == 1
@@ -336,7 +376,7 @@ async def test_deleting_says_goodbye_and_frees_the_network() -> None:
     reception = Reception()
     _, _, outbox = await reception.open()
 
-    assert await reception.registry.delete("s")
+    assert await reception.registry.delete(SessionKey("p", "s"))
 
     assert (await told(outbox))[-1] == Goodbye(reason="deleted", durable=0)
     assert outbox.close_code is CloseCode.DELETED
@@ -344,13 +384,13 @@ async def test_deleting_says_goodbye_and_frees_the_network() -> None:
 
 
 async def test_deleting_a_stranger_tells_so() -> None:
-    assert not await Reception().registry.delete("nobody")
+    assert not await Reception().registry.delete(SessionKey("p", "nobody"))
 
 
 async def test_a_session_that_is_deleted_and_reopened_has_another_epoch() -> None:
     reception = Reception()
     _, first, _ = await reception.open(seed=1)
-    await reception.registry.delete("s")
+    await reception.registry.delete(SessionKey("p", "s"))
 
     with pytest.raises(EpochMismatch):
         await reception.open(epoch=first.epoch)
@@ -367,7 +407,7 @@ async def test_a_session_deleted_while_another_takes_it_over_is_gone() -> None:
     opening = asyncio.create_task(reception.open())
     await reception.settle()
 
-    await reception.registry.delete("s")
+    await reception.registry.delete(SessionKey("p", "s"))
 
     with pytest.raises(InternalFailure, match="deleted"):
         await opening
@@ -387,6 +427,6 @@ async def test_the_ack_of_a_resumed_session_follows_opened_at_once() -> None:
     reception = Reception()
     outbox = Outbox(SocketSettings(), reception.clock)
 
-    await reception.registry.open(open_request(), outbox)
+    await reception.registry.open(open_request(), outbox, "p")
 
     assert (await told(outbox))[1] == Ack(applied=0, durable=0, credit_ticks=8192)

@@ -7,6 +7,7 @@ import pytest
 from service.configuration import SessionConfiguration
 from service.errors import CloseCode, InternalFailure, ProtocolViolation, Refusal
 from service.outbox import Outbox
+from service.principals import SessionKey
 from service.sessions import RETOLD_MESSAGES, Session
 from service.settings import SessionSettings, SocketSettings
 from service.wire_protocol import (
@@ -42,7 +43,7 @@ class Stage:
         self.clock = FakeClock()
         self.engine = HandEngine()
         self.session = Session(
-            "s",
+            SessionKey("local", "s"),
             epoch=5,
             seed=6,
             configuration=configuration,

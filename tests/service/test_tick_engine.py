@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from service.errors import InternalFailure
 from service.outbox import Outbox
+from service.principals import SessionKey
 from service.session_registry import SessionRegistry
 from service.sessions import Session
 from service.settings import EngineSettings, SessionSettings, SocketSettings
@@ -44,7 +45,7 @@ class EngineRoom:
             **{"learning": {"optimizer": "sgd", "rate": 0.05}, "seed": 1} | fields,
         )
         async with asyncio.timeout(TIMEOUT_S):
-            return await self.registry.open(request, Outbox(SocketSettings(), FakeClock()))
+            return await self.registry.open(request, Outbox(SocketSettings(), FakeClock()), "local")
 
     async def weights(self, session: Session) -> Weights:
         """Copy a session's weights after all it was sent."""
@@ -168,10 +169,10 @@ async def test_a_learner_goes_with_its_last_session(room: EngineRoom) -> None:
     first, second = await room.open("a"), await room.open("b")
     learner = first.network.learner
 
-    await room.registry.delete("a")
+    await room.registry.delete(SessionKey("local", "a"))
     assert (await room.open("c")).network.learner is learner
-    await room.registry.delete("b")
-    await room.registry.delete("c")
+    await room.registry.delete(SessionKey("local", "b"))
+    await room.registry.delete(SessionKey("local", "c"))
 
     assert learner.n_sessions == 0
     assert (await room.open("d")).network.learner is not learner
@@ -185,7 +186,7 @@ async def test_a_bystander_is_untouched_by_a_deletion(room: EngineRoom) -> None:
 
     teach(doomed, 2)
     teach(bystander, 1)
-    await room.registry.delete("a")
+    await room.registry.delete(SessionKey("local", "a"))
 
     assert same(await room.weights(bystander), expected)
     assert isinstance(doomed.failure, InternalFailure)
@@ -340,7 +341,7 @@ async def test_a_freed_slot_is_given_out_with_fresh_weights(room: EngineRoom) ->
     slot: SlotIndex = first.network.slot
     teach(first, 1)
     await drained(first)
-    await room.registry.delete("a")
+    await room.registry.delete(SessionKey("local", "a"))
 
     second = await room.open("a")
 
