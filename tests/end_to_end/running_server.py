@@ -38,12 +38,14 @@ class RunningServer:
 
     Attributes:
         host: Its ``host:port``.
+        port: Its port.
         url: Where streams begin.
         http: A client for its pages.
     """
 
     def __init__(self, running: ServerThread, http: httpx.AsyncClient) -> None:
         self.host = running.host
+        self.port = int(running.host.rpartition(":")[2])
         self.url = f"ws://{running.host}/v1/stream"
         self.http = http
         self._server = running.server

@@ -1,13 +1,18 @@
 """Sessions side by side compute what each computes alone, bit for bit."""
 
 import asyncio
+import random
 from contextlib import AsyncExitStack
 
 from tests.end_to_end.conftest import Serve
 from tests.end_to_end.conversation_partner import Heard, Message, connected, lessons
 from tests.end_to_end.running_server import RunningServer, Weights, same_weights
+from tests.faults.lesson_stream import LessonStream, lesson_stream
+from tests.faults.outcome import assert_same, outcome, undisturbed
+from tests.faults.resuming_client import ResumingClient, rude_visits
 
 N_SESSIONS = 5
+N_RUDE = 50
 
 
 def script(session: int) -> list[Message]:
@@ -67,6 +72,38 @@ async def test_sessions_that_send_as_fast_as_they_can_equal_solo_runs(serve: Ser
 
     assert heard == [messages for messages, _ in alone]
     assert all(same_weights(one, other) for one, (_, other) in zip(weights, alone, strict=True))
+
+
+def rude_stream(session: int) -> LessonStream:
+    """Return lessons of one of three kinds, that no other session gets."""
+    optimizer = ("adam", "sgd", "rmsprop")[session % 3]
+    return lesson_stream(6, seed=session, learning={"optimizer": optimizer, "rate": 0.01})
+
+
+async def test_fifty_sessions_that_vanish_and_take_over_equal_solo_runs(serve: Serve) -> None:
+    async with serve(engine={"batch_rows": 7, "visit_ticks": 7}) as server:
+        alone = [
+            await undisturbed(server, server.url, rude_stream(session), f"alone-{session}")
+            for session in range(N_RUDE)
+        ]
+
+        async def run(session: int) -> None:
+            generator = random.Random(session)
+            client = ResumingClient(
+                server.url,
+                rude_stream(session),
+                session=f"together-{session}",
+                generator=generator,
+                visits=rude_visits(generator, n_visits=6, longest=6),
+                resend_chance=0.1,
+                delay_chance=0.1,
+            )
+            await client.run()
+            assert_same(await outcome(server, client, f"together-{session}"), alone[session])
+
+        async with asyncio.TaskGroup() as group:
+            for session in range(N_RUDE):
+                group.create_task(run(session))
 
 
 async def test_weights_depend_on_the_seed_and_not_on_the_name(server: RunningServer) -> None:
