@@ -9,7 +9,7 @@ CODE := tclif_core service clients benchmarks tests
 
 .PHONY: help
 help: ## print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: install
 install: $(INSTALLED) ## make .venv with everything the project needs
@@ -32,6 +32,10 @@ serve: install ## start the server on 127.0.0.1:8700
 format: install ## rewrite the code in the house format
 	$(BIN)/ruff format $(CODE)
 	$(BIN)/ruff check --fix $(CODE)
+
+.PHONY: settings
+settings: install ## write docs/settings.md anew after a setting changed
+	$(BIN)/python -m service.settings_table
 
 .PHONY: lint
 lint: install ## ruff and the import rules
