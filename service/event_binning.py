@@ -13,6 +13,7 @@ from typing import Final, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from service.state_tree import Tree, array, whole, whole_or_none
 from service.wire_protocol import SensorRequest
 
 MAX_COUNT: Final = 255
@@ -63,6 +64,20 @@ class TickBlock:
             offsets,
             np.concatenate([block.channels for block in blocks] or [np.empty(0, np.int32)]),
             np.concatenate([block.values for block in blocks] or [np.empty(0, np.float32)]),
+        )
+
+    def capture(self) -> Tree:
+        """Return the block as a tree."""
+        channels = self.channels.astype(np.int64)
+        return {"offsets": self.offsets, "channels": channels, "values": self.values}
+
+    @classmethod
+    def restored(cls, tree: Tree) -> Self:
+        """Return the block that `capture` described."""
+        return cls(
+            array(tree, "offsets", np.int64),
+            array(tree, "channels", np.int64).astype(np.int32),
+            array(tree, "values", np.float32),
         )
 
 
@@ -165,6 +180,21 @@ class EventBinner:
         n_outside = int(self._counts[tick >= n_complete].sum())
         block, n_saturated = self._take(n_complete)
         return BinnedFrame(block, 0, n_outside, n_saturated)
+
+    def capture(self) -> Tree:
+        """Return the open ticks; what is captured is never written again."""
+        return {
+            "n_complete": self.n_complete,
+            "horizon_us": self._horizon_us,
+            "keys": self._keys,
+            "counts": self._counts,
+        }
+
+    def restore(self, tree: Tree) -> None:
+        """Go on from what `capture` returned."""
+        self.n_complete = whole(tree, "n_complete")
+        self._horizon_us = whole_or_none(tree, "horizon_us")
+        self._keys, self._counts = array(tree, "keys", np.int64), array(tree, "counts", np.int64)
 
     def _wait(self, times_us: NDArray[np.int64], inputs: NDArray[np.int64]) -> None:
         ticks = (times_us - self.begin_us) // self._tick_us

@@ -5,7 +5,8 @@ work as a whole, or is refused as a whole: a `Refusal` turns into work that tell
 other error leaves the session as it was.
 """
 
-from typing import assert_never
+from collections.abc import Callable
+from typing import assert_never, get_args
 
 from service.configuration import SessionConfiguration
 from service.errors import ProtocolViolation, Refusal
@@ -13,11 +14,13 @@ from service.event_binning import BinnedFrame, address_to_input
 from service.kept_segments import Segment
 from service.segmentation import ClientSegmentation, LabelPlace
 from service.settings import SessionSettings
+from service.state_tree import Tree, branch, text, whole
 from service.wire_protocol import (
     AddClasses,
     EventFrame,
     Label,
     LearningChange,
+    LearningMode,
     SegmentMark,
     SnapshotRequest,
 )
@@ -74,6 +77,27 @@ class Intake:
         except ProtocolViolation as violation:
             violation.sequence = message.sequence
             raise
+
+    def capture(self) -> Callable[[], Tree]:
+        """Copy what later messages change, at once; to be called between two messages.
+
+        Returns:
+            What makes the tree. It adds what the engine owns: to be called on the engine thread,
+            once all that was taken in so far is computed and nothing later is.
+        """
+        segmentation = self.segmentation.capture()
+        tree: Tree = {"mode": self.mode, "n_events": self.n_events}
+        return lambda: tree | {"segmentation": segmentation()}
+
+    def restore(self, tree: Tree) -> None:
+        """Go on from what `capture` described; for an intake that has taken nothing in.
+
+        Raises:
+            ValueError: The tree does not fit; the intake is of no use any more.
+        """
+        [self.mode] = [mode for mode in get_args(LearningMode) if mode == text(tree, "mode")]
+        self.n_events = whole(tree, "n_events")
+        self.segmentation.restore(branch(tree, "segmentation"))
 
     def _take(self, message: SessionMessage) -> list[Work]:
         match message:

@@ -1,7 +1,10 @@
 """Segments whose ticks wait for a label: bounded, dropped oldest first, in sequence order alone."""
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import accumulate, pairwise
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +12,15 @@ from numpy.typing import NDArray
 from service.errors import Refusal
 from service.event_binning import TickBlock
 from service.settings import SessionSettings
+from service.state_tree import (
+    Tree,
+    array,
+    branch,
+    listed,
+    truth,
+    whole,
+    whole_or_none,
+)
 
 
 @dataclass(slots=True, eq=False)
@@ -56,6 +68,70 @@ class Segment:
         self.blocks.clear()
         self.n_inputs = 0
         self.keeps_ticks = False
+
+
+def capture_segments(segments: Sequence[Segment]) -> Callable[[], Tree]:
+    """Copy by reference what later messages change of some segments.
+
+    Returns:
+        What makes the tree, with what the engine owns; to be called on the engine thread.
+    """
+    copies = [replace(segment, blocks=[*segment.blocks]) for segment in segments]
+
+    def finish() -> Tree:
+        carried = [s.start_state for s in segments if s.start_state is not None]
+        return {
+            "segments": [
+                {
+                    "number": copy.number,
+                    "begin_us": copy.begin_us,
+                    "end_us": copy.end_us,
+                    "n_ticks": copy.n_ticks,
+                    "n_kept": sum(block.n_ticks for block in copy.blocks),
+                    "target": copy.target,
+                    "has_events": copy.has_events,
+                    "keeps_ticks": copy.keeps_ticks,
+                    "learns_ahead": copy.learns_ahead,
+                    "carries": segment.start_state is not None,
+                    "final_index": segment.final_index,
+                }
+                for copy, segment in zip(copies, segments, strict=True)
+            ],
+            "ticks": TickBlock.join([b for copy in copies for b in copy.blocks]).capture(),
+            "start_states": np.stack(carried).astype(np.float32)
+            if carried
+            else np.zeros((0, 0), np.float32),
+        }
+
+    return finish
+
+
+def restore_segments(tree: Tree) -> list[Segment]:
+    """Return the segments that `capture_segments` described."""
+    fields = [cast("Tree", fields) for fields in listed(tree, "segments")]
+    ticks = TickBlock.restored(branch(tree, "ticks"))
+    bounds = accumulate((whole(f, "n_kept") for f in fields), initial=0)
+    carried = iter(array(tree, "start_states", np.float32))
+    segments = []
+    for f, (start, stop) in zip(fields, pairwise(bounds), strict=True):
+        block = ticks.cut(start, stop)
+        segments.append(
+            Segment(
+                whole(f, "number"),
+                whole(f, "begin_us"),
+                whole_or_none(f, "end_us"),
+                [block] if block.n_ticks else [],
+                whole(f, "n_ticks"),
+                block.n_inputs,
+                whole_or_none(f, "target"),
+                has_events=truth(f, "has_events"),
+                keeps_ticks=truth(f, "keeps_ticks"),
+                learns_ahead=truth(f, "learns_ahead"),
+                start_state=next(carried) if truth(f, "carries") else None,
+                final_index=whole_or_none(f, "final_index"),
+            )
+        )
+    return segments
 
 
 class KeptSegments:
@@ -126,6 +202,26 @@ class KeptSegments:
         # an open segment that alone is longer than the bounds can't be learnt any more
         if open_segment is not None and self._is_over_bounds(open_segment):
             self._drop(open_segment)
+
+    def capture(self) -> Callable[[], Tree]:
+        """Copy what later messages change; the returned function adds what the engine owns."""
+        waiting = capture_segments([*self._waiting.values()])
+        tree: Tree = {
+            "gone": np.array([*self._gone], np.int64),
+            "labelled": np.array([*self._gone.values()], np.int64),
+            "forgotten_until": self._forgotten_until,
+            "n_dropped": self.n_dropped,
+        }
+        return lambda: tree | {"waiting": waiting()}
+
+    def restore(self, tree: Tree) -> None:
+        """Go on from what `capture` described."""
+        self._waiting.clear()
+        self._waiting.update((s.number, s) for s in restore_segments(branch(tree, "waiting")))
+        gone, labelled = array(tree, "gone", np.int64), array(tree, "labelled", np.int64)
+        self._gone = OrderedDict(zip(gone.tolist(), (labelled != 0).tolist(), strict=True))
+        self._forgotten_until = whole_or_none(tree, "forgotten_until")
+        self.n_dropped = whole(tree, "n_dropped")
 
     def _holders(self, open_segment: Segment | None) -> list[Segment]:
         waiting = list(self._waiting.values())

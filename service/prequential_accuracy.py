@@ -2,6 +2,8 @@
 
 from collections import deque
 
+from service.state_tree import Tree, listed, whole
+
 
 class PrequentialAccuracy:
     """Accuracy over the last ``window`` labelled segments, and over all of them."""
@@ -26,3 +28,17 @@ class PrequentialAccuracy:
     def overall(self) -> float:
         """Share of right predictions since the session began, 0 before the first."""
         return self.n_correct / self.n_scored if self.n_scored else 0.0
+
+    def capture(self) -> Tree:
+        """Return the score's state."""
+        return {
+            "recent": list(self._recent),
+            "n_scored": self.n_scored,
+            "n_correct": self.n_correct,
+        }
+
+    def restore(self, tree: Tree) -> None:
+        """Go on from what `capture` returned."""
+        self._recent.clear()
+        self._recent.extend(bool(correct) for correct in listed(tree, "recent"))
+        self.n_scored, self.n_correct = whole(tree, "n_scored"), whole(tree, "n_correct")

@@ -5,7 +5,8 @@ the engine or refuses them. It holds no network and no clock, so its answers dep
 alone.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from enum import Enum
 
 import numpy as np
@@ -13,8 +14,9 @@ from numpy.typing import NDArray
 
 from service.errors import ProtocolViolation, Refusal
 from service.event_binning import BinnedFrame, EventBinner, TickBlock
-from service.kept_segments import KeptSegments, Segment
+from service.kept_segments import KeptSegments, Segment, capture_segments, restore_segments
 from service.settings import SessionSettings
+from service.state_tree import Tree, branch, whole, whole_or_none
 
 
 class LabelPlace(Enum):
@@ -88,9 +90,7 @@ class ClientSegmentation:
             )
         self._last_number = number
         self._open = Segment(number, t_us)
-        self._binner = EventBinner(
-            tick_us=self._tick_us, late_us=self._late_us, n_inputs=self._n_inputs, begin_us=t_us
-        )
+        self._binner = self._new_binner(t_us)
         return self._open
 
     def events(self, times_us: NDArray[np.int64], inputs: NDArray[np.int64]) -> BinnedFrame:
@@ -195,6 +195,36 @@ class ClientSegmentation:
         segment.keeps_ticks = False
         segment.learns_ahead = True
         return LabelPlace.AHEAD, segment
+
+    def capture(self) -> Callable[[], Tree]:
+        """Copy what later messages change; the returned function adds what the engine owns."""
+        kept = self.kept.capture()
+        opened = capture_segments([] if self._open is None else [self._open])
+        tree: Tree = {
+            "last_number": self._last_number,
+            "counters": asdict(self.counters),
+            "binner": None if self._binner is None else self._binner.capture(),
+        }
+        return lambda: tree | {"kept": kept(), "open": opened()}
+
+    def restore(self, tree: Tree) -> None:
+        """Go on from what `capture` described."""
+        self._last_number = whole_or_none(tree, "last_number")
+        counters = branch(tree, "counters")
+        self.counters = Counters(**{name: whole(counters, name) for name in counters})
+        self.kept.restore(branch(tree, "kept"))
+        self._open = self._binner = None
+        for segment in restore_segments(branch(tree, "open")):
+            self._open, self._binner = segment, self._new_binner(segment.begin_us)
+            self._binner.restore(branch(tree, "binner"))
+
+    def _new_binner(self, begin_us: int) -> EventBinner:
+        return EventBinner(
+            tick_us=self._tick_us,
+            late_us=self._late_us,
+            n_inputs=self._n_inputs,
+            begin_us=begin_us,
+        )
 
     def _check_advance(self, n_ticks: int, cause: str) -> None:
         if n_ticks > self._settings.max_advance_ticks:

@@ -18,6 +18,7 @@ from service.event_binning import TickBlock
 from service.kept_segments import Segment
 from service.prequential_accuracy import PrequentialAccuracy
 from service.settings import SessionSettings
+from service.state_tree import Tree, array, branch, truth, whole
 from service.visit import NO_TARGET, Delivery, Row
 from service.wire_protocol import ErrorMessage, Learned, Prediction
 from service.work import (
@@ -134,6 +135,42 @@ class SessionNetwork:
         """Return what has come about since the last call."""
         delivery, self._delivery = self._delivery, Delivery()
         return delivery
+
+    def capture(self) -> Tree:
+        """Return all that the network is, between two messages."""
+        assert self._row is None, "between two messages nothing is in progress"
+        rows = self.learner.export(self.slot)
+        return {
+            "rows": {name: row.numpy() for name, row in rows.items()},
+            "accuracy": self.accuracy.capture(),
+            "n_labelled": self.n_labelled,
+            "n_lessons": self.n_lessons,
+            "learning_stopped": self.learning_stopped,
+            "segment_tick": self._segment_tick,
+            "ahead_target": self._ahead_target,
+            "mean": self._mean.copy(),
+        }
+
+    def restore(self, tree: Tree, open_segment: Segment | None) -> None:
+        """Go on from what `capture` returned; for a network that has computed nothing.
+
+        Args:
+            tree: The captured state.
+            open_segment: The restored `Intake`'s, shared with it.
+
+        Raises:
+            ValueError: The tree does not fit; the network is of no use any more.
+        """
+        rows = {name: np.array(row) for name, row in branch(tree, "rows").items()}
+        self.learner.replace(self.slot, rows)
+        self.accuracy.restore(branch(tree, "accuracy"))
+        self.n_labelled = whole(tree, "n_labelled")
+        self.n_lessons = whole(tree, "n_lessons")
+        self.learning_stopped = truth(tree, "learning_stopped")
+        self._segment = open_segment
+        self._segment_tick = whole(tree, "segment_tick")
+        self._ahead_target = whole(tree, "ahead_target")
+        self._mean = array(tree, "mean", np.float32)
 
     def _start(self, work: Work) -> None:  # noqa: C901 - one flat case for each kind of work
         match work:

@@ -206,18 +206,20 @@ class Learner:
         """
         return self.bank.export(slot)
 
-    def replace(self, slot: SlotIndex, rows: Mapping[str, torch.Tensor]) -> None:
+    def replace(
+        self, slot: SlotIndex, rows: Mapping[str, torch.Tensor | NDArray[np.generic]]
+    ) -> None:
         """Make a session what `export` returned: it goes on from there bit for bit.
 
         Args:
             slot: An open slot of a learner of the same specification.
-            rows: Left untouched.
+            rows: Tensors or writable arrays; left untouched.
 
         Raises:
             ValueError: The slot is not open, or a row is missing, unknown, or of another shape or
                 type; nothing changed.
         """
-        self.bank.replace(slot, rows)
+        self.bank.replace(slot, {name: torch.as_tensor(row) for name, row in rows.items()})
 
     def load_weights(self, slot: SlotIndex, weights: Mapping[str, NDArray[np.floating]]) -> None:
         """Let a session go on from given weights, its optimiser and state from zero.

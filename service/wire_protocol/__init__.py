@@ -45,6 +45,7 @@ from service.wire_protocol.server_messages import (
 from service.wire_protocol.session_request import (
     CochleaSensor,
     DvsSensor,
+    LearningMode,
     LearningRequest,
     NetworkRequest,
     RawSensor,
@@ -82,6 +83,7 @@ __all__ = [
     "Label",
     "Learned",
     "LearningChange",
+    "LearningMode",
     "LearningRequest",
     "Limits",
     "NetworkRequest",

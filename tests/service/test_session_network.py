@@ -1,23 +1,17 @@
 """A session's network at work: predict, then learn; failures; and that cutting changes nothing."""
 
 import math
-from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from typing_extensions import override
 
-from service.configuration import SessionConfiguration
 from service.errors import InternalFailure, Refusal
 from service.event_binning import TickBlock
-from service.intake import Intake, SessionMessage
-from service.session_network import SessionNetwork
-from service.settings import SessionSettings
-from service.visit import Delivery
-from service.wire_protocol import ErrorMessage, Learned, Prediction, ReportRequest
+from service.intake import SessionMessage
+from service.wire_protocol import ErrorMessage, Prediction, ReportRequest
 from service.work import (
     Applied,
     AtBoundary,
@@ -27,122 +21,20 @@ from service.work import (
     Refuse,
     Work,
 )
-from tclif_core import EventBlock, Learner, LearningSpec, SlotIndex, Strand
+from tclif_core import Learner, LearningSpec, SlotIndex, Strand
 from tests.service.client_messages import begin, end, events, label, learning
-from tests.service.open_requests import open_request
-
-SETTINGS = SessionSettings(accuracy_window=3)
-TICK_US = 100
-N_INPUTS = 5
-SEED = 4
-WHOLE = 1 << 20
-
-
-# a network so small fires only if it is easily excited; a silent one would hide mistakes
-NETWORK = {
-    "hidden": [4, 3],
-    "classes": ["zero", "one", "two"],
-    "hyperparameters": {"threshold": 0.3, "input_gain": 5},
-}
-
-
-class Bench:
-    """A session's intake and network with a learner of their own, and nothing around them."""
-
-    learner_class = Learner
-
-    def __init__(self, **fields: object) -> None:
-        request = open_request(
-            **{
-                "tick_us": TICK_US,
-                "network": NETWORK,
-                "learning": {"rate": 0.1, "optimizer": "sgd"},
-            }
-            | fields
-        )
-        configuration = SessionConfiguration.resolve(request, SETTINGS)
-        self.learner = self.learner_class(
-            configuration.network, configuration.learning, kernel="reference"
-        )
-        self.slot = self.learner.open(seed=SEED, rate=request.learning.rate)
-        self.network = SessionNetwork(self.learner, self.slot, configuration, SETTINGS)
-        self.intake = Intake(configuration, SETTINGS)
-        self.inbox: deque[Work] = deque()
-
-    def take(self, *messages: SessionMessage, visit_ticks: int = WHOLE) -> Delivery:
-        """Take messages in and compute all they ask for."""
-        for message in messages:
-            self.inbox.extend(self.intake.take(message))
-            self.inbox.append(Applied(message.sequence or 0, 0.0))
-        return self.compute(visit_ticks)
-
-    def compute(self, visit_ticks: int = WHOLE) -> Delivery:
-        """Advance until nothing is left, then collect."""
-        while (row := self.network.next_row(self.inbox, visit_ticks)) is not None:
-            assert row.block.n_ticks <= visit_ticks
-            result = self.learner.advance(
-                np.array([self.slot], np.int64),
-                np.array([row.strand], np.int64),
-                np.array([row.learns]),
-                event_block(row.block),
-                np.full(row.block.n_ticks, row.target, np.int64),
-            )
-            self.network.take_results(row, result.mean_probabilities.astype(np.float32))
-        assert not self.network.has_work(self.inbox)
-        return self.network.collect()
-
-    def weights(self) -> dict[str, NDArray[np.floating]]:
-        """Copy the weights."""
-        return self.learner.weights(self.slot)
-
-
-def event_block(block: TickBlock) -> EventBlock:
-    return EventBlock(
-        np.array([0, block.n_ticks], np.int64), block.offsets, block.channels, block.values
-    )
-
-
-def spikes(
-    seed: int, begin_us: int, n_events: int = 60, length_us: int = 1000
-) -> list[tuple[int, int]]:
-    generator = np.random.default_rng(seed)
-    times = np.sort(generator.integers(begin_us, begin_us + length_us, n_events))
-    return list(
-        zip(times.tolist(), generator.integers(0, N_INPUTS, n_events).tolist(), strict=True)
-    )
-
-
-def one_segment(
-    number: int = 0, *, target: int | None = None, n_ticks: int = 10
-) -> list[SessionMessage]:
-    """Return a segment of so many ticks, and its label after its end."""
-    begin_us = number * 10_000
-    length_us = n_ticks * TICK_US
-    messages: list[SessionMessage] = [
-        begin(1, number, begin_us),
-        events(2, *spikes(number, begin_us, length_us=length_us)),
-        end(3, number, begin_us + length_us),
-    ]
-    return messages if target is None else [*messages, label(4, number, target)]
-
-
-def same_weights(
-    one: dict[str, NDArray[np.floating]], other: dict[str, NDArray[np.floating]]
-) -> bool:
-    return one.keys() == other.keys() and all(np.array_equal(one[k], other[k]) for k in one)
-
-
-def predictions(delivery: Delivery) -> list[Prediction]:
-    return [message for message in delivery.messages if isinstance(message, Prediction)]
-
-
-def lessons(delivery: Delivery) -> list[Learned]:
-    return [message for message in delivery.messages if isinstance(message, Learned)]
-
-
-def codes(delivery: Delivery) -> list[str]:
-    return [message.code for message in delivery.messages if isinstance(message, ErrorMessage)]
-
+from tests.service.session_bench import (
+    N_INPUTS,
+    WHOLE,
+    Bench,
+    codes,
+    event_block,
+    lessons,
+    one_segment,
+    predictions,
+    same_weights,
+    spikes,
+)
 
 # --- predictions
 
