@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from typing_extensions import override
 
 from service.application import create_app
+from service.connection_gate import MAX_HEADER_BYTES, BoundedWebSocket, gated
 from service.settings import Settings
 
 
@@ -38,7 +39,9 @@ def build_server(settings: Settings, *, log_level: str) -> DrainingServer:
         port=settings.listener.port,
         log_level=log_level,
         access_log=False,
-        ws="websockets-sansio",
+        http=gated(settings.listener),
+        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+        ws=BoundedWebSocket,
         # twice the limit, so that a message just beyond it is answered before the close
         ws_max_size=2 * settings.socket.max_message_bytes,
         ws_ping_interval=settings.socket.ping_interval_s,

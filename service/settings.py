@@ -27,6 +27,21 @@ class ListenerSettings(BaseModel):
     allowed_hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "::1")
     """Host names that a request's ``Host`` and ``Origin`` may carry, without port."""
 
+    max_connections: Annotated[int, Field(ge=2)] = 768
+    """Sockets of every kind, those that wait included; one more is closed at once. Below the 1024
+    files that a process may have open where nobody raised that limit."""
+
+    max_pending: Annotated[int, Field(ge=1)] = 256
+    """Sockets whose request is not whole yet; beyond them the oldest of the peer that has most of
+    them is closed."""
+
+    request_timeout_s: Annotated[float, Field(gt=0)] = 10.0
+    """A request's line and headers, handshakes included, must be whole in this time."""
+
+    handshakes_per_s: Annotated[float, Field(gt=0)] = 200.0
+    """New sockets that are read in a second; more of them wait their turn, so that a flood leaves
+    time to the sessions that are there."""
+
 
 class SocketSettings(BaseModel):
     """One WebSocket connection."""

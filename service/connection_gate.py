@@ -1,0 +1,205 @@
+"""Connections that have not said yet what they want: few, let in at a pace, soon at an end.
+
+    connection ─► waits for its turn ─► its request is read ─► HTTP answer, or WebSocket
+                      │                     │ not whole in time: closed
+                      └─────────────────────┴ too many: the oldest of the greediest peer is closed
+
+Whoever connects and says nothing, or a byte now and then, costs a socket and some kilobytes, for a
+bounded time and a bounded number of times. Handshakes are read at a bounded rate, so that a flood
+of them leaves the event loop to the sessions that are there.
+"""
+
+import asyncio
+from collections import Counter
+from typing import ClassVar, Protocol
+
+import h11
+from typing_extensions import override
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
+
+from service.settings import ListenerSettings
+
+MAX_HEADER_BYTES = 16384
+"""Longest request line and headers."""
+
+FRAMES_WITHOUT_MESSAGE = 4096
+"""Pings, pongs and fragments that a peer may send before a message is whole."""
+
+_PIECE_BYTES = 8192
+_PONG_BYTES = 65536
+
+
+class Newcomer(Protocol):
+    """What the gate needs of a connection."""
+
+    loop: asyncio.AbstractEventLoop
+    transport: asyncio.Transport
+
+    @property
+    def peer(self) -> str:
+        """Address of the other end, without port."""
+
+
+class ConnectionGate:
+    """Who waits at the door.
+
+    Attributes:
+        n_turned_away: Connections that were closed before their request was read.
+    """
+
+    def __init__(self, settings: ListenerSettings) -> None:
+        self._settings = settings
+        # in the order of their coming; each with the timer that ends it
+        self._pending: dict[Newcomer, asyncio.TimerHandle] = {}
+        # those of them that are not read yet
+        self._waiting: dict[Newcomer, None] = {}
+        self._pacemaker: asyncio.TimerHandle | None = None
+        self.n_turned_away = 0
+
+    def __len__(self) -> int:
+        """How many connections have not said what they want."""
+        return len(self._pending)
+
+    def admit(self, connection: Newcomer, n_connections: int) -> None:
+        """Let a new connection in, or have it wait, or turn it or another one away."""
+        if n_connections > self._settings.max_connections:
+            self._turn_away(connection)
+            return
+        self.expect_request(connection)
+        if self._pacemaker is not None:
+            connection.transport.pause_reading()
+            self._waiting[connection] = None
+        else:
+            self._pace(connection.loop)
+
+    def expect_request(self, connection: Newcomer) -> None:
+        """Give a connection some time for its request; does nothing if it has some already."""
+        if connection in self._pending:
+            return
+        if len(self._pending) >= self._settings.max_pending:
+            self._turn_away(self._oldest_of_the_greediest())
+        self._pending[connection] = connection.loop.call_later(
+            self._settings.request_timeout_s, self._turn_away, connection
+        )
+
+    def leave(self, connection: Newcomer) -> None:
+        """Forget a connection whose request is whole, or that is gone."""
+        self._waiting.pop(connection, None)
+        timer = self._pending.pop(connection, None)
+        if timer is not None:
+            timer.cancel()
+
+    def _turn_away(self, connection: Newcomer) -> None:
+        self.leave(connection)
+        self.n_turned_away += 1
+        connection.transport.abort()
+
+    def _oldest_of_the_greediest(self) -> Newcomer:
+        counts = Counter(connection.peer for connection in self._pending)
+        ((greediest, _),) = counts.most_common(1)
+        return next(each for each in self._pending if each.peer == greediest)
+
+    def _pace(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Let the next one have its turn a moment from now."""
+        self._pacemaker = loop.call_later(1 / self._settings.handshakes_per_s, self._next, loop)
+
+    def _next(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._pacemaker = None
+        if self._waiting:
+            connection = next(iter(self._waiting))
+            del self._waiting[connection]
+            connection.transport.resume_reading()
+            self._pace(loop)
+
+
+class GatedHttp(H11Protocol):
+    """Uvicorn's HTTP connection, behind a gate."""
+
+    gate: ClassVar[ConnectionGate]
+
+    @property
+    def peer(self) -> str:
+        """Address of the other end, without port."""
+        return "" if self.client is None else self.client[0]
+
+    @override
+    # uvicorn narrows the argument likewise
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin, if there is room."""
+        super().connection_made(transport)
+        self.gate.admit(self, len(self.connections))
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        """Read on; a request that has begun is to be whole in time."""
+        super().data_received(data)
+        if self.conn.their_state is h11.IDLE and not self.transport.is_closing():
+            self.gate.expect_request(self)
+        else:
+            self.gate.leave(self)
+
+    @override
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        """Become a WebSocket."""
+        self.gate.leave(self)
+        super().handle_websocket_upgrade(event)
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End."""
+        self.gate.leave(self)
+        super().connection_lost(exc)
+
+
+class BoundedWebSocket(WebSocketsSansIOProtocol):
+    """Uvicorn's WebSocket, with a bound on what is no message: pings, pongs, endless fragments."""
+
+    _n_frames = 0
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        """Read on, a piece at a time, so that a flood is noticed within a piece."""
+        for start in range(0, len(data), _PIECE_BYTES):
+            if self.transport.is_closing():
+                return
+            super().data_received(data[start : start + _PIECE_BYTES])
+            if self._n_frames > FRAMES_WITHOUT_MESSAGE:
+                self.transport.abort()
+
+    @override
+    def handle_ping(self) -> None:
+        """Answer, unless the peer does not read its answers."""
+        self._n_frames += 1
+        if self.transport.get_write_buffer_size() > _PONG_BYTES:
+            self.transport.abort()
+        else:
+            super().handle_ping()
+
+    @override
+    def handle_pong(self, event: Frame) -> None:
+        """Take an answer."""
+        self._n_frames += 1
+        super().handle_pong(event)
+
+    @override
+    def handle_cont(self, event: Frame) -> None:
+        """Take one more fragment."""
+        self._n_frames += 1
+        super().handle_cont(event)
+
+    @override
+    def send_receive_event_to_app(self) -> None:
+        """Hand a whole message on."""
+        self._n_frames = 0
+        super().send_receive_event_to_app()
+
+
+def gated(settings: ListenerSettings) -> type[GatedHttp]:
+    """Return the HTTP connections of one server, behind a gate of their own."""
+
+    class Gated(GatedHttp):
+        gate = ConnectionGate(settings)
+
+    return Gated
