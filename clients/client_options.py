@@ -6,6 +6,8 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from clients.credentials import check_token
+
 
 @dataclass(frozen=True, slots=True)
 class BackOff:
@@ -14,14 +16,15 @@ class BackOff:
     Attributes:
         first_s: Longest wait before the first attempt.
         longest_s: Longest wait ever.
-        attempts: Attempts in a row that may fail before the client gives up.
+        attempts: Attempts in a row that may fail before the client gives up; the default ones take
+            about five minutes.
         random: Draws from [0, 1).
         sleep: Waits for so many seconds.
     """
 
     first_s: float = 0.2
     longest_s: float = 10.0
-    attempts: int = 10
+    attempts: int = 60
     random: Callable[[], float] = secrets.SystemRandom().random
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
@@ -46,9 +49,13 @@ class ClientOptions:
             credit for them. More don't make it faster, they only wait there instead of here.
         inbox_messages: Messages that may wait for the application; beyond it the oldest go.
         open_timeout_s: Longest wait for a connection, and then for ``opened``.
-        close_timeout_s: Longest wait for the server's ``goodbye``.
+        close_timeout_s: Longest wait for the server's ``goodbye``; it stores the session first.
+        token: Credential to show; it is never shown to anybody but the server.
         back_off: How a lost connection is tried again.
         clock: Seconds of a clock that never goes back.
+
+    Raises:
+        ValueError: The token can't be one.
     """
 
     keep_bytes: int = 64 << 20
@@ -56,6 +63,11 @@ class ClientOptions:
     ticks_ahead: int = 1024
     inbox_messages: int = 1 << 16
     open_timeout_s: float = 30.0
-    close_timeout_s: float = 10.0
+    close_timeout_s: float = 30.0
+    token: str | None = field(default=None, repr=False)
     back_off: BackOff = field(default_factory=BackOff)
     clock: Callable[[], float] = time.monotonic
+
+    def __post_init__(self) -> None:
+        if self.token is not None:
+            object.__setattr__(self, "token", check_token(self.token, "the token given"))

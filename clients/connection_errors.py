@@ -6,6 +6,8 @@ ClientError
     SessionRefused      the server refused something, and trying again won't mend it
     TakenOver           another connection of the same principal has the session now
     SessionLost         the session is not the one that was opened, or misses messages
+
+MessageRefused          one message is refused as a whole; the session goes on
 """
 
 
@@ -41,3 +43,15 @@ class TakenOver(ClientError):
 
 class SessionLost(ClientError):
     """The server has another session under this name, or needs messages that are gone."""
+
+
+class MessageRefused(Exception):
+    """The server refused a message that the application waited for; nothing else changed.
+
+    Attributes:
+        code: The wire protocol's name of the error.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{message} ({code})")
+        self.code = code

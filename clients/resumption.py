@@ -11,11 +11,9 @@ from clients.connection_errors import (
 )
 from service.wire_protocol import ErrorMessage, Goodbye
 
-# close codes after which the same messages would only fail again
-_SEND_LESS = 1009
-_FINAL_CODES = frozenset({_SEND_LESS, 4400, 4401, 4404})
 _REASON_OF_CODE = {
-    _SEND_LESS: "frame_too_large",
+    1007: "bad_message",
+    1009: "frame_too_large",
     1012: "draining",
     1013: "overloaded",
     4400: "bad_message",
@@ -25,10 +23,12 @@ _REASON_OF_CODE = {
     4429: "quota",
     4500: "internal",
 }
-# a server that drains or is overloaded, and had no goodbye to say how long that takes
-_BUSY_CODES = frozenset({1012, 1013})
-_BUSY_S = 1.0
+# close codes after which the same messages would only fail again
+_FINAL_CODES = frozenset({1007, 1009, 4400, 4401})
 _ORDERLY = 1000
+_DELETED = 4404
+# how long a server is left alone that does not say how long it wants to be
+_LEAVE_ALONE_S = {1012: 1.0, 1013: 1.0, 4429: 5.0}
 LOST = 1006
 """Close code of a connection that ended without a close frame."""
 
@@ -42,19 +42,20 @@ class Farewell:
         error: The last fatal error that the server told.
         goodbye: The server's last message, if it ended in order.
         unreachable: Why no connection came about, if none did.
+        asked_s: How long a refused handshake asks to wait.
     """
 
     close_code: int = LOST
     error: ErrorMessage | None = None
     goodbye: Goodbye | None = None
     unreachable: ServerUnreachable | None = None
+    asked_s: float = 0.0
 
     @property
     def retry_after_s(self) -> float:
         """How long the server wants to be left alone."""
-        if self.goodbye is not None:
-            return self.goodbye.retry_after_ms / 1000
-        return _BUSY_S if self.close_code in _BUSY_CODES else 0.0
+        told_s = 0.0 if self.goodbye is None else self.goodbye.retry_after_ms / 1000
+        return max(self.asked_s, told_s) or _LEAVE_ALONE_S.get(self.close_code, 0.0)
 
     @property
     def failure(self) -> ClientError | None:
@@ -62,12 +63,14 @@ class Farewell:
         reason = None if self.goodbye is None else self.goodbye.reason
         if reason == "taken_over":
             return TakenOver("another connection opened this session")
-        if reason == "deleted":
+        if reason == "deleted" or self.close_code == _DELETED:
             return SessionLost("the session was deleted")
         if self.close_code == _ORDERLY:
             return SessionLost("the server ended the connection in order without being asked")
         if self.close_code not in _FINAL_CODES:
             return None
+        if self.error is not None and self.error.code == "epoch_mismatch":
+            return SessionLost(self.error.message)
         return self.refusal
 
     @property

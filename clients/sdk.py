@@ -16,6 +16,8 @@ what the server tells twice. `send_buffer` says what is kept, `resumption` when 
 """
 
 from collections import deque
+from collections.abc import Iterable
+from dataclasses import replace
 from types import TracebackType
 from typing import Literal, Self
 
@@ -23,7 +25,8 @@ import numpy as np
 import numpy.typing as npt
 
 from clients.client_options import ClientOptions
-from clients.connection_errors import ClientClosed
+from clients.connection_errors import ClientClosed, MessageRefused
+from clients.credentials import token_from_environment
 from clients.event_slicing import FrameSlice, FrameSlicer
 from clients.inbox import StreamMessage
 from clients.session_link import SessionLink
@@ -55,6 +58,8 @@ class StreamingClient:
         self._request = request
         self._link = SessionLink(url, request, options)
         self._slicer: FrameSlicer | None = None
+        # names of classes by the number of the message that added them
+        self._added: dict[int, tuple[str, ...]] = {}
 
     @classmethod
     def open(
@@ -63,6 +68,7 @@ class StreamingClient:
         request: Open | None = None,
         *,
         options: ClientOptions | None = None,
+        token: str | None = None,
         **fields: object,
     ) -> Self:
         """Describe a client; ``async with`` connects it and closes it in order.
@@ -71,30 +77,38 @@ class StreamingClient:
             url: Of the stream, such as ``ws://127.0.0.1:8700/v1/stream``.
             request: What to open; or its fields as further keywords.
             options: Buffer sizes, time limits, back-off.
+            token: Credential to show; where neither it nor the options give one, that of the
+                environment variable ``TCLIF_TOKEN``.
             fields: Fields of an `Open`, where ``request`` is None.
 
         Raises:
             pydantic.ValidationError: The fields are not those of an `Open`.
+            ValueError: The token can't be one.
         """
         if request is None:
             request = Open.model_validate(fields)
         elif fields:
             raise TypeError(f"either a request or fields are expected, both came: {list(fields)}")
-        return cls(url, request, options or ClientOptions())
+        options = options or ClientOptions()
+        token = token or options.token or token_from_environment()
+        return cls(url, request, replace(options, token=token))
 
     async def __aenter__(self) -> Self:
         try:
             await self._link.start()
         except BaseException:
             # a cancelled or refused start leaves no connection behind
-            await self._link.close()
+            await self._link.close(in_order=False)
             raise
         self._slicer = FrameSlicer(
             tick_us=self.opened.tick_us,
             late_us=self._request.late_us,
             limits=self.opened.limits,
-            by_client=self._request.segmentation.by == "client",
+            segmentation=self._request.segmentation,
         )
+        if self.opened.open_segment_t_us is not None:
+            # an earlier client left it open; where its clock stands is not told
+            self._slicer.resume(self.opened.open_segment_t_us, None)
         return self
 
     async def __aexit__(
@@ -103,12 +117,14 @@ class StreamingClient:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Close in order; after an orderly block everything sent is applied first."""
+        """Close in order; after an orderly block everything sent is applied and stored first."""
+        is_orderly = False
         try:
             if error_type is None:
                 await self.drain()
+                is_orderly = True
         finally:
-            await self._link.close()
+            await self._link.close(in_order=is_orderly)
 
     def __aiter__(self) -> Self:
         return self
@@ -130,9 +146,22 @@ class StreamingClient:
         return self._link.opened
 
     @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes by index, with those that `add_classes` brought."""
+        base = self.opened
+        # a session from an older snapshot has them once it has seen the message again
+        added = [names for n, names in self._added.items() if n >= base.next_sequence]
+        return base.classes + tuple(name for names in added for name in names)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why there is no connection just now, while the client tries to come back; else None."""
+        return self._link.trouble
+
+    @property
     def lags_s(self) -> deque[float]:
         """Seconds from the writing of a segment's end to its final prediction, last 65,536."""
-        return self._link.lags_s
+        return self._link.lags.lags_s
 
     @property
     def n_connections(self) -> int:
@@ -221,9 +250,20 @@ class StreamingClient:
             lambda sequence: encode(LearningChange(mode=mode, rate=rate, sequence=sequence))
         )
 
-    async def add_classes(self, names: tuple[str, ...]) -> None:
-        """Grow the readout by further classes."""
-        await self._link.submit(lambda sequence: encode(AddClasses(add=names, sequence=sequence)))
+    async def add_classes(self, names: Iterable[str]) -> None:
+        """Grow the readout by further classes and wait until it has them.
+
+        Raises:
+            MessageRefused: The server does not add them; the session is unchanged.
+        """
+        added = tuple(names)
+        sequence = await self._link.submit(
+            lambda sequence: encode(AddClasses(add=added, sequence=sequence))
+        )
+        refusal = await self._link.refusal(sequence)
+        if refusal is not None:
+            raise MessageRefused(refusal.code, refusal.message)
+        self._added[sequence] = added
 
     async def request_snapshot(self) -> None:
         """Have the session stored now."""

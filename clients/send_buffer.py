@@ -56,6 +56,11 @@ class SendBuffer:
         return 0 if self._next_sequence is None else self._next_sequence - 1
 
     @property
+    def written(self) -> int:
+        """Number of the newest message that was written to the present connection."""
+        return self._next_written - 1
+
+    @property
     def has_room(self) -> bool:
         """Whether one more message may be appended."""
         return self._next_sequence is not None and self._unapplied_total < self._unapplied_limit

@@ -9,12 +9,12 @@ Everything runs on one event loop; whoever waits for a change waits `until` its 
 
 import asyncio
 import contextlib
-from collections import deque
+import logging
 from collections.abc import Callable
+from enum import Enum, auto
 
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
-from websockets.typing import Subprotocol
+from websockets.asyncio.client import ClientConnection
+from websockets.exceptions import ConnectionClosed
 
 from clients.client_options import ClientOptions
 from clients.connection_errors import (
@@ -22,13 +22,13 @@ from clients.connection_errors import (
     ClientError,
     ServerUnreachable,
     SessionLost,
-    SessionRefused,
 )
 from clients.inbox import Inbox, StreamMessage
 from clients.resumption import LOST, Farewell
+from clients.segment_lags import SegmentLags
 from clients.send_buffer import Payload, SendBuffer
+from clients.stream_socket import NOT_CONNECTED, dial, farewell, receive
 from service.wire_protocol import (
-    MAX_SERVER_BYTES,
     SUBPROTOCOL,
     Ack,
     Close,
@@ -39,12 +39,23 @@ from service.wire_protocol import (
     Prediction,
     ProtocolViolation,
     ServerMessage,
-    decode_server_text,
     encode,
 )
 
-_LAGS_KEPT = 1 << 16
-_NOT_ALLOWED = (401, 403)
+_REMEMBERED = 1 << 16
+
+_log = logging.getLogger(__name__)
+
+
+class _Leaving(Enum):
+    """How the application ends the link."""
+
+    NO = auto()
+    IN_ORDER = auto()
+    """Not before the server has said that it stored the session, if need be after coming back."""
+
+    AT_ONCE = auto()
+    """With a word if the server hears it, and never coming back."""
 
 
 class SessionLink:
@@ -52,10 +63,11 @@ class SessionLink:
 
     Attributes:
         opened: What the server said when the session was opened last; None before the first time.
-        lags_s: Of the last segments: from the writing of a segment's end to its final prediction.
+        trouble: Why no connection is attached just now, in one sentence; None while one is.
         n_connections: Connections on which the session was opened.
         inbox: What the application has not read yet.
         buffer: What the server may still need.
+        lags: How long final predictions take.
     """
 
     def __init__(self, url: str, request: Open, options: ClientOptions) -> None:
@@ -66,14 +78,16 @@ class SessionLink:
         self._runner: asyncio.Task[None] | None = None
         self._error: ErrorMessage | None = None
         self._goodbye: Goodbye | None = None
-        self._hanging_up = False
-        # segments whose end waits to be written, by sequence number; when it was, by segment
-        self._ends: dict[int, int] = {}
-        self._ended_at_s: dict[int, float] = {}
+        self._leaving = _Leaving.NO
+        # what was said about messages that somebody waits for
+        self._refusals: dict[int, ErrorMessage | None] = {}
+        # how far the session was when the present connection began, and when that was
+        self._attached: tuple[int, float] | None = None
         self.opened: Opened | None = None
-        self.lags_s: deque[float] = deque(maxlen=_LAGS_KEPT)
+        self.trouble: str | None = None
         self.n_connections = 0
-        self.inbox = Inbox(options.inbox_messages)
+        self.inbox = Inbox(options.inbox_messages, remembered=_REMEMBERED)
+        self.lags = SegmentLags(options.clock)
         self.buffer = SendBuffer(
             keep_bytes=options.keep_bytes,
             unapplied_bytes=options.unapplied_bytes,
@@ -113,9 +127,22 @@ class SessionLink:
         self._check_not_over()
         sequence = self.buffer.append(write, ticks)
         if ends is not None:
-            self._ends[sequence] = ends
+            self.lags.queue(sequence, ends)
         self.notify()
         return sequence
+
+    async def refusal(self, sequence: int) -> ErrorMessage | None:
+        """Wait until a message is applied; return why the server refused it, if it did.
+
+        Raises:
+            ClientError: The session is over before that.
+        """
+        self._refusals[sequence] = None
+        try:
+            await self.until(lambda: self.buffer.applied >= sequence)
+            return self._refusals[sequence]
+        finally:
+            del self._refusals[sequence]
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until a condition on the link holds.
@@ -133,13 +160,20 @@ class SessionLink:
                 self._runner.result()
             raise ClientClosed("the client is closed")
 
-    async def close(self) -> None:
-        """End the connection in order, without waiting for messages that are not written yet."""
+    async def close(self, *, in_order: bool) -> None:
+        """End the connection, within `ClientOptions.close_timeout_s`.
+
+        Args:
+            in_order: Come back if the connection is lost before the server has said that it stored
+                everything. Otherwise messages that are not written yet are dropped, and without
+                a connection nothing is waited for.
+        """
         if self._runner is None:
             return
-        self._hanging_up = True
+        self._leaving = _Leaving.IN_ORDER if in_order else _Leaving.AT_ONCE
         self.notify()
-        await asyncio.wait({self._runner}, timeout=self._options.close_timeout_s)
+        if in_order or self._attached is not None:
+            await asyncio.wait({self._runner}, timeout=self._options.close_timeout_s)
         self._runner.cancel()
         with contextlib.suppress(asyncio.CancelledError, ClientError):
             await self._runner
@@ -150,48 +184,50 @@ class SessionLink:
         self._changed = asyncio.Event()
 
     async def _stay_connected(self) -> None:
-        options, back_off = self._options, self._options.back_off
+        back_off = self._options.back_off
         attempt = 0
         while True:
-            applied, since_s = self.buffer.applied, options.clock()
-            farewell = await self._one_connection()
-            if self._hanging_up:
+            applied = self.buffer.applied
+            end = await self._one_connection()
+            if self._has_left:
                 return
-            if farewell.failure is not None:
-                raise farewell.failure
+            if end.failure is not None:
+                raise end.failure
             if self.opened is None:
-                raise farewell.refusal
-            if self.buffer.applied > applied or options.clock() - since_s > back_off.longest_s:
+                raise end.refusal
+            if self._made_progress_since(applied):
                 attempt = 0
+            self._attached = None
             if attempt == back_off.attempts:
-                raise ServerUnreachable(f"gave up after {attempt} attempts: {farewell.refusal}")
-            delay_s = back_off.delay_s(attempt, at_least_s=farewell.retry_after_s)
-            await back_off.sleep(delay_s)
+                raise ServerUnreachable(f"gave up after {attempt} attempts: {end.refusal}")
+            delay_s = back_off.delay_s(attempt, at_least_s=end.retry_after_s)
             attempt += 1
+            self.trouble = f"{end.refusal}; attempt {attempt} of {back_off.attempts} follows"
+            self.notify()
+            _log.info("session %s: %s in %.1f s", self.opened.session, self.trouble, delay_s)
+            await back_off.sleep(delay_s)
+
+    @property
+    def _has_left(self) -> bool:
+        """Whether nothing is left to be done for an application that leaves."""
+        if self._leaving is _Leaving.IN_ORDER:
+            return self._goodbye is not None and self._goodbye.reason == "closed"
+        return self._leaving is _Leaving.AT_ONCE
+
+    def _made_progress_since(self, applied: int) -> bool:
+        """Tell whether the last connection was of use, so that patience begins anew."""
+        if self._attached is None:
+            return False
+        applied_at_first, since_s = self._attached
+        is_further = self.buffer.applied > min(applied, applied_at_first)
+        return is_further or self._options.clock() - since_s > self._options.back_off.longest_s
 
     async def _one_connection(self) -> Farewell:
-        options = self._options
         try:
-            # frames of events are dense already, and the server is usually too near for a proxy
-            async with connect(
-                self._url,
-                subprotocols=[Subprotocol(SUBPROTOCOL)],
-                compression=None,
-                max_size=MAX_SERVER_BYTES,
-                open_timeout=options.open_timeout_s,
-                close_timeout=options.close_timeout_s,
-                proxy=None,
-            ) as socket:
+            async with dial(self._url, self._options) as socket:
                 return await self._converse(socket)
-        except InvalidStatus as error:
-            status = error.response.status_code
-            sentence = f"{self._url} answers HTTP {status}"
-            if status in _NOT_ALLOWED:
-                raise SessionRefused("unauthorized", sentence, close_code=4401) from error
-            return Farewell(unreachable=ServerUnreachable(sentence))
-        except (OSError, InvalidHandshake, InvalidURI) as error:
-            sentence = f"no server answers at {self._url}: {error}"
-            return Farewell(unreachable=ServerUnreachable(sentence))
+        except NOT_CONNECTED as error:
+            return farewell(self._url, error, has_token=self._options.token is not None)
 
     async def _converse(self, socket: ClientConnection) -> Farewell:
         self._error = self._goodbye = None
@@ -212,7 +248,7 @@ class SessionLink:
         return Farewell(LOST if code is None else code, self._error, self._goodbye)
 
     async def _attach(self, socket: ClientConnection) -> None:
-        while not isinstance(message := await _receive(socket), Opened):
+        while not isinstance(message := await receive(socket), Opened):
             self._take(message)
         if self.opened is not None and self.opened.epoch != message.epoch:
             raise SessionLost(f"session {message.session!r} is another one than before")
@@ -222,45 +258,47 @@ class SessionLink:
             update={"session": message.session, "epoch": message.epoch}
         )
         self.opened = message
+        self._attached = self.buffer.applied, self._options.clock()
+        self.trouble = None
         self.n_connections += 1
         self.notify()
 
     async def _write(self, socket: ClientConnection) -> None:
         while True:
-            await self.until(lambda: self.buffer.is_due or self._hanging_up)
-            if self._hanging_up:
+            await self.until(lambda: self.buffer.is_due or self._may_close)
+            if self._may_close:
                 await socket.send(encode(Close()))
                 return
             sequence, payload = self.buffer.take()
             await socket.send(payload)
-            segment = self._ends.pop(sequence, None)
-            if segment is not None:
-                self._ended_at_s[segment] = self._options.clock()
+            self.lags.write(sequence)
+
+    @property
+    def _may_close(self) -> bool:
+        if self._leaving is _Leaving.IN_ORDER:
+            return self.buffer.is_written
+        return self._leaving is _Leaving.AT_ONCE
 
     async def _read(self, socket: ClientConnection) -> None:
         while True:
-            self._take(await _receive(socket))
+            self._take(await receive(socket))
             self.notify()
 
     def _take(self, message: ServerMessage) -> None:
         if isinstance(message, Ack):
             self.buffer.acknowledge(message)
+            self.inbox.forget(message.durable)
         elif isinstance(message, Goodbye):
             self._goodbye = message
         elif isinstance(message, ErrorMessage) and message.fatal:
             self._error = message
-        elif not isinstance(message, Opened) and self.inbox.put(message):
-            self._note_lag(message)
+        elif not isinstance(message, Opened) and self.inbox.put(
+            message, newest=self.buffer.written
+        ):
+            self._note(message)
 
-    def _note_lag(self, message: StreamMessage) -> None:
+    def _note(self, message: StreamMessage) -> None:
         if isinstance(message, Prediction) and message.final:
-            ended_at_s = self._ended_at_s.pop(message.segment, None)
-            if ended_at_s is not None:
-                self.lags_s.append(self._options.clock() - ended_at_s)
-
-
-async def _receive(socket: ClientConnection) -> ServerMessage:
-    text = await socket.recv()
-    if isinstance(text, bytes):
-        raise ProtocolViolation(f"a binary message of {len(text)} bytes came, text was expected")
-    return decode_server_text(text)
+            self.lags.answer(message.segment)
+        elif isinstance(message, ErrorMessage) and message.sequence in self._refusals:
+            self._refusals[message.sequence] = message

@@ -116,6 +116,7 @@ class ScriptedServer:
 
     Attributes:
         refuse_with: HTTP status for handshakes, where they are to fail.
+        shown: The ``Authorization`` of each handshake.
     """
 
     def __init__(self, *scripts: Script) -> None:
@@ -123,6 +124,7 @@ class ScriptedServer:
         self._runs: list[asyncio.Task[object]] = []
         self._server: Server | None = None
         self.refuse_with: int | None = None
+        self.shown: list[str | None] = []
 
     @property
     def url(self) -> str:
@@ -163,7 +165,7 @@ class ScriptedServer:
                     run.result()
 
     def _check(self, socket: ServerConnection, request: Request) -> Response | None:
-        del request
+        self.shown.append(request.headers.get("Authorization"))
         if self.refuse_with is None:
             return None
         return socket.respond(HTTPStatus(self.refuse_with), "no\n")
@@ -204,7 +206,7 @@ class FaithfulSession:
             assert not isinstance(message, Open)
             assert message.sequence == len(self.applied) + 1
             self.applied.append(message)
-            answers = self._answers(message)
+            answers = self.answers(message)
             self.retold.extend(answers)
             if n_left is not None:
                 n_left -= 1
@@ -217,7 +219,8 @@ class FaithfulSession:
         return Ack(applied=len(self.applied), durable=0, credit_ticks=8192)
 
     @staticmethod
-    def _answers(message: ClientMessage | EventFrame) -> list[ServerMessage]:
+    def answers(message: ClientMessage | EventFrame) -> list[ServerMessage]:
+        """Say what a message causes."""
         n_classes = len(GREETING.classes)
         if isinstance(message, SegmentMark) and message.action == "end":
             index = message.segment % n_classes

@@ -5,7 +5,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clients.event_slicing import FrameSlice, FrameSlicer
-from service.wire_protocol import Limits
+from service.wire_protocol import (
+    Limits,
+    Segmentation,
+    SegmentedByClient,
+    SegmentedBySilence,
+    SegmentedByWindow,
+    Unsegmented,
+)
+
+CLIENT = SegmentedByClient()
 
 
 def slicer(
@@ -14,7 +23,7 @@ def slicer(
     late_us: int = 0,
     ticks: int = 1000,
     events: int = 1000,
-    client: bool = True,
+    segmentation: Segmentation = CLIENT,
 ) -> FrameSlicer:
     limits = Limits(
         max_message_bytes=24 + 8 * events,
@@ -23,7 +32,7 @@ def slicer(
         kept_ticks=1,
         idle_s=1.0,
     )
-    return FrameSlicer(tick_us=tick_us, late_us=late_us, limits=limits, by_client=client)
+    return FrameSlicer(tick_us=tick_us, late_us=late_us, limits=limits, segmentation=segmentation)
 
 
 def times(*times_us: int) -> np.ndarray:
@@ -123,10 +132,99 @@ def test_an_end_before_the_begin_completes_nothing() -> None:
 
 
 def test_a_server_that_cuts_segments_itself_begins_at_the_first_event() -> None:
-    cutter = slicer(client=False)
+    cutter = slicer(segmentation=Unsegmented())
 
     assert list(cutter.slice_events(times(105, 130))) == [FrameSlice(0, 2, 105, 2)]
     assert list(cutter.slice_events(times())) == []
+
+
+def test_windows_round_their_last_tick_up() -> None:
+    cutter = slicer(segmentation=SegmentedByWindow(length_us=25), late_us=5)
+    list(cutter.slice_events(times(100)))
+
+    # windows [100, 125), [125, 150) of three ticks each, the last one of 5 us; the clock stands 5
+    # us behind: at 124, one before the first end, at the end, in the second tick of the next
+    done = [next(cutter.advance(t_us)).ticks for t_us in (129, 130, 139, 140)]
+
+    assert done == [2, 1, 0, 1]
+
+
+def test_a_far_time_is_approached_over_many_windows() -> None:
+    cutter = slicer(segmentation=SegmentedByWindow(length_us=25), ticks=4)
+    list(cutter.slice_events(times(100)))
+
+    # ticks are complete at 110, 120, 125, 135, 145, 150, 160, 170, 175, 185: four, four, two
+    assert list(cutter.advance(185)) == [
+        FrameSlice(0, 0, 135, 4),
+        FrameSlice(0, 0, 170, 4),
+        FrameSlice(0, 0, 185, 2),
+    ]
+
+
+def test_a_silence_ends_its_segment_with_the_ticks_of_the_gap() -> None:
+    cutter = slicer(segmentation=SegmentedBySilence(gap_us=30))
+
+    frames = list(cutter.slice_events(times(100, 115, 145, 170)))
+
+    # [100, 145): five ticks, one of them complete at 115; an event at the very end of the gap
+    # begins the next segment, of which 170 completes two ticks
+    assert frames == [FrameSlice(0, 2, 100, 1), FrameSlice(2, 4, 145, 4 + 2)]
+
+
+def test_the_clock_ends_a_silent_segment_too() -> None:
+    cutter = slicer(segmentation=SegmentedBySilence(gap_us=30), late_us=15)
+    list(cutter.slice_events(times(100)))
+
+    # one tick complete at 129 - 15; at 130 all three, whatever may come late
+    assert [next(cutter.advance(t_us)).ticks for t_us in (129, 130, 500)] == [1, 2, 0]
+    # nothing is open now: the next event begins
+    assert list(cutter.slice_events(times(600, 612))) == [FrameSlice(0, 2, 600, 0)]
+
+
+def test_a_long_gap_is_approached_before_it_ends_the_segment() -> None:
+    cutter = slicer(segmentation=SegmentedBySilence(gap_us=100), ticks=4)
+    list(cutter.slice_events(times(0)))
+
+    # ten ticks: four, four, and two with the event that ends the segment and begins another
+    assert list(cutter.slice_events(times(1000))) == [
+        FrameSlice(0, 0, 40, 4),
+        FrameSlice(0, 0, 80, 4),
+        FrameSlice(0, 1, 1000, 2),
+    ]
+
+
+def test_the_ticks_that_a_silence_owes_count_for_the_frame_that_brings_them() -> None:
+    cutter = slicer(segmentation=SegmentedBySilence(gap_us=40), ticks=4)
+    list(cutter.slice_events(times(0)))
+
+    # four ticks are owed at 100: that frame may complete none of its own, the next one four
+    assert list(cutter.slice_events(times(100, 115, 125))) == [
+        FrameSlice(0, 1, 100, 4),
+        FrameSlice(1, 3, 115, 2),
+    ]
+
+
+def test_a_segment_that_was_left_open_goes_on_from_its_clock() -> None:
+    cutter = slicer()
+    cutter.resume(100, 135)
+
+    # three ticks were complete at 135
+    assert list(cutter.slice_events(times(150))) == [FrameSlice(0, 1, 150, 2)]
+
+
+def test_of_a_clock_that_is_not_known_the_worst_is_assumed() -> None:
+    cutter = slicer()
+    cutter.resume(100, None)
+
+    assert list(cutter.slice_events(times(150))) == [FrameSlice(0, 1, 150, 5)]
+
+
+def test_after_an_end_nothing_is_owed() -> None:
+    cutter = slicer()
+    cutter.begin(0)
+    cutter.end(100)
+
+    assert list(cutter.advance(1000)) == [FrameSlice(0, 0, 1000, 0)]
 
 
 @settings(deadline=None)

@@ -22,10 +22,11 @@ def test_a_client_comes_back_after(code: int) -> None:
     ("code", "kind"),
     [
         (1000, SessionLost),
+        (1007, SessionRefused),
         (1009, SessionRefused),
         (4400, SessionRefused),
         (4401, SessionRefused),
-        (4404, SessionRefused),
+        (4404, SessionLost),
     ],
 )
 def test_a_client_stays_away_after(code: int, kind: type[ClientError]) -> None:

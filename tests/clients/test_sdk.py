@@ -1,6 +1,7 @@
 """The client against a real WebSocket server whose moves the test decides."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 
 import numpy as np
@@ -11,6 +12,7 @@ from clients.client_options import BackOff, ClientOptions
 from clients.connection_errors import (
     ClientClosed,
     ClientError,
+    MessageRefused,
     ServerUnreachable,
     SessionLost,
     SessionRefused,
@@ -45,6 +47,7 @@ from tests.clients.scripted_server import (
     ScriptedServer,
 )
 
+TOKEN = "kX3-_token"  # noqa: S105 - of no server
 REQUEST = Open(sensor=CochleaSensor(channels=700), network=NetworkRequest(classes=3))
 
 
@@ -127,7 +130,7 @@ async def test_every_message_of_the_protocol_can_be_sent() -> None:
     ):
         await client.label_interval(1, 2, "one")
         await client.change_learning(mode="off", rate=0.5)
-        await client.add_classes(("three",))
+        await client.add_classes(["three"])
         await client.request_snapshot()
 
     assert session.applied == [
@@ -274,8 +277,9 @@ async def test_waits_grow_until_there_is_progress() -> None:
         await stream(client, 1)
         await client.drain()
 
-    # half of 1, 2 and 4 s; the fourth connection tells of one applied message: half of 1 s again
-    assert sleep.delays_s == [0.5, 1.0, 2.0, 0.5]
+    # half of 1, 2 and 4 s; the fourth connection tells of one applied message: half of 1 s again;
+    # a server whose quota is used up is left alone for 5 s more
+    assert sleep.delays_s == [5.5, 1.0, 2.0, 0.5]
 
 
 async def test_the_server_is_left_alone_for_as_long_as_it_asks() -> None:
@@ -514,6 +518,241 @@ async def test_a_silent_server_can_not_hold_a_client_that_leaves() -> None:
         await client.label(0, 0)
 
 
+def forever() -> Callable[[float], Awaitable[None]]:
+    """Return a sleep that never ends."""
+
+    async def sleep(_: float) -> None:
+        await asyncio.Event().wait()
+
+    return sleep
+
+
+async def test_leaving_with_an_error_does_not_wait_for_the_next_attempt() -> None:
+    async with ScriptedServer(closing(1012)) as server:
+        client = StreamingClient.open(server.url, REQUEST, options=options(forever()))
+        await client.__aenter__()
+        await client.label(0, 0)
+        await client._link.until(lambda: client.trouble is not None)  # noqa: SLF001
+
+        # the limit of 5 s is that of `close_timeout_s`, which is not waited for
+        async with asyncio.timeout(2.0):
+            await client.__aexit__(KeyError, KeyError(), None)
+
+    assert server.n_connections == 1
+
+
+async def test_a_client_says_what_the_trouble_is_while_there_is_any() -> None:
+    troubles: list[str | None] = []
+
+    async with (
+        ScriptedServer(closing(1012), FaithfulSession()) as server,
+        StreamingClient.open(server.url, REQUEST, options=options()) as client,
+    ):
+        troubles.append(client.trouble)
+        await client._link.until(lambda: client.trouble is not None)  # noqa: SLF001
+        troubles.append(client.trouble)
+        await client._link.until(lambda: client.n_connections == 2)  # noqa: SLF001
+        troubles.append(client.trouble)
+
+    assert troubles == [
+        None,
+        "the connection was closed with 1012 (draining); attempt 1 of 3 follows",
+        None,
+    ]
+
+
+async def test_an_orderly_leave_comes_back_until_the_server_has_closed() -> None:
+    received: list[object] = []
+
+    async def lose(peer: Peer) -> None:
+        await peer.greet(next_sequence=2 if received else 1)
+        while not received or not isinstance(received[-1], Close):
+            received.append(await peer.receive())
+            if isinstance(received[-1], Label):
+                await peer.say(Ack(applied=1, durable=0, credit_ticks=9))
+        peer.cut()
+
+    async def keep(peer: Peer) -> None:
+        await peer.greet(next_sequence=1)
+        received.extend(await peer.end_in_order())
+
+    async with (
+        ScriptedServer(lose, keep) as server,
+        StreamingClient.open(server.url, REQUEST, options=options()) as client,
+    ):
+        await client.label(0, 0)
+
+    # the label was applied, but the server fell before it said that it stored the session
+    assert received == [
+        Label(segment=0, target=0, sequence=1),
+        Close(),
+        Label(segment=0, target=0, sequence=1),
+    ]
+
+
+async def test_a_connection_that_is_never_made_does_not_renew_the_patience() -> None:
+    hours = iter(range(0, 3600 * 100, 3600))
+    sleep = NoWait()
+
+    async with ScriptedServer(closing(4408)) as server:
+        client = StreamingClient.open(
+            server.url, REQUEST, options=options(sleep, clock=lambda: next(hours))
+        )
+        await client.__aenter__()
+        server.refuse_with = 503
+        # however long a handshake may take
+        with pytest.raises(ServerUnreachable, match=r"gave up after 3 attempts: .*overloaded"):
+            await anext(client)
+
+    assert sleep.delays_s == [0.5, 2.0, 3.0]
+
+
+async def test_a_token_is_shown_at_every_handshake() -> None:
+    session = FaithfulSession(cuts=[0])
+
+    async with (
+        ScriptedServer(session, session) as server,
+        StreamingClient.open(server.url, REQUEST, options=options(), token=TOKEN) as client,
+    ):
+        await stream(client, 1)
+        await client.drain()
+
+    assert server.shown == [f"Bearer {TOKEN}"] * 2
+
+
+async def test_a_token_of_the_environment_is_shown_where_none_is_given(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TCLIF_TOKEN", TOKEN)
+
+    async with (
+        ScriptedServer(FaithfulSession(), FaithfulSession()) as server,
+        StreamingClient.open(server.url, REQUEST, options=options()),
+        StreamingClient.open(server.url, REQUEST, options=ClientOptions(token="other")),  # noqa: S106
+    ):
+        pass
+
+    assert server.shown == [f"Bearer {TOKEN}", "Bearer other"]
+
+
+async def test_a_token_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+
+    async with (
+        ScriptedServer(FaithfulSession()) as server,
+        StreamingClient.open(server.url, REQUEST, options=options(), token=TOKEN),
+    ):
+        pass
+
+    by_the_client = [r.getMessage() for r in caplog.records if r.name.startswith("clients")]
+    assert "> Authorization: (not logged)" in by_the_client
+    assert not any(TOKEN in message for message in by_the_client)
+
+
+async def test_another_epoch_at_the_server_means_that_the_session_is_lost() -> None:
+    told = ErrorMessage(code="epoch_mismatch", message="epoch 12 is here", fatal=True)
+
+    async def refuse(peer: Peer) -> None:
+        await peer.receive()
+        await peer.say(told)
+        await peer.close(4400)
+
+    async with (
+        ScriptedServer(closing(4408), refuse) as server,
+        StreamingClient.open(server.url, REQUEST, options=options()) as client,
+    ):
+        with pytest.raises(SessionLost, match="epoch 12 is here"):
+            await anext(client)
+
+
+async def test_classes_that_were_added_are_known_once_the_server_has_them() -> None:
+    async with (
+        ScriptedServer(FaithfulSession()) as server,
+        StreamingClient.open(server.url, REQUEST, options=options()) as client,
+    ):
+        await client.add_classes(["three", "four"])
+
+        assert client.classes == ("zero", "one", "two", "three", "four")
+
+
+async def test_classes_that_the_server_refuses_are_not_added() -> None:
+    refusal = ErrorMessage(code="quota", message="too many bytes", sequence=1, fatal=False)
+
+    async def refuse(peer: Peer) -> None:
+        await peer.greet()
+        await peer.receive()
+        await peer.say(refusal, Ack(applied=1, durable=0, credit_ticks=9))
+        await peer.end_in_order()
+
+    async with (
+        ScriptedServer(refuse) as server,
+        StreamingClient.open(server.url, REQUEST, options=options()) as client,
+    ):
+        with pytest.raises(MessageRefused, match=r"too many bytes \(quota\)") as refused:
+            await client.add_classes(["three"])
+        assert client.classes == GREETING.classes
+        assert await anext(client) == refusal
+
+    assert refused.value.code == "quota"
+
+
+@pytest.mark.parametrize(("next_sequence", "n_told"), [(1, 3), (2, 4)])
+async def test_added_classes_are_known_whatever_a_server_remembers_of_them(
+    next_sequence: int, n_told: int
+) -> None:
+    classes = (*GREETING.classes, "three")
+
+    async def add_and_fall(peer: Peer) -> None:
+        await peer.greet()
+        await peer.receive()
+        await peer.say(Ack(applied=1, durable=0, credit_ticks=9))
+        await peer.receive()
+        peer.cut()
+
+    async def again(peer: Peer) -> None:
+        # from a snapshot before the message, or after it
+        await peer.greet(next_sequence=next_sequence, classes=classes[:n_told])
+        await peer.end_in_order()
+
+    async with (
+        ScriptedServer(add_and_fall, again) as server,
+        StreamingClient.open(server.url, REQUEST, options=options()) as client,
+    ):
+        await client.add_classes(["three"])
+        await client.label(0, 0)
+        await client.drain()
+
+        assert client.n_connections == 2
+        assert client.classes == classes
+
+
+async def test_what_a_restarted_server_computes_again_is_heard_once() -> None:
+    session = FaithfulSession()
+
+    async def fall(peer: Peer) -> None:
+        await peer.greet()
+        for number in range(1, 11):
+            message = await peer.receive()
+            assert not isinstance(message, Open)
+            answers = FaithfulSession.answers(message)
+            await peer.say(*answers, Ack(applied=number, durable=3, credit_ticks=8192))
+        await peer.receive()
+        peer.cut()
+
+    # the snapshot that survived holds messages 1 to 4
+    session.applied.extend([Label(segment=99, target=0, sequence=n) for n in range(1, 5)])
+    async with (
+        ScriptedServer(fall, session) as server,
+        StreamingClient.open(server.url, REQUEST, options=options()) as client,
+    ):
+        await stream(client, 3)
+
+    assert kinds(await heard(client)) == [
+        (kind, segment) for segment in range(3) for kind in ("prediction", "learned")
+    ]
+    assert len(session.applied) == 15
+
+
 async def test_lag_is_counted_from_the_end_of_a_segment_to_its_final_prediction() -> None:
     now_s = 100.0
 
@@ -575,4 +814,4 @@ async def test_a_client_outside_its_block_says_so() -> None:
         _ = client.opened
     with pytest.raises(ClientClosed):
         await client.label(0, 0)
-    await client._link.close()  # noqa: SLF001 - what leaving does before anything began
+    await client._link.close(in_order=False)  # noqa: SLF001 - what leaving does before anything began
