@@ -1,0 +1,311 @@
+/** One session of the streaming learning service, as a caller sees it. */
+
+import { countAddresses, eventFrames } from "./event_frames.js";
+import { SessionEnded } from "./errors.js";
+import { Link } from "./link.js";
+import { MessageStream } from "./message_stream.js";
+import { Progress } from "./progress.js";
+import { Resumption } from "./resumption.js";
+import { SendBuffer, unnumberedFrame, unnumberedMessage } from "./send_buffer.js";
+import { encodeEvents, wholeNumber } from "./wire.js";
+
+/** Messages of a kind that wait for their reader. */
+const UNREAD = 4096;
+
+/** What events frames may be until the server tells its limit. */
+const CAUTIOUS_MESSAGE_BYTES = 65_536;
+
+/** @type {import("./link.js").Clock} */
+const WALL_CLOCK = {
+  now: () => performance.now(),
+  after: (ms, act) => setTimeout(act, ms),
+  cancel: (timer) => clearTimeout(timer),
+};
+
+/**
+ * @typedef {import("./wire.js").OpenedMessage} OpenedMessage
+ * @typedef {import("./wire.js").PredictionMessage} PredictionMessage
+ * @typedef {import("./wire.js").LearnedMessage} LearnedMessage
+ * @typedef {import("./wire.js").ErrorMessage} ErrorMessage
+ * @typedef {import("./wire.js").GoodbyeMessage} GoodbyeMessage
+ *
+ * @typedef {object} OpenRequest The fields of `open` in the protocol, in camelCase.
+ * @property {string} [session] Absent: the server chooses a name.
+ * @property {string} [model]
+ * @property {object} [network]
+ * @property {number} [tickUs]
+ * @property {import("./event_frames.js").Sensor} [sensor]
+ * @property {{by: string, gapUs?: number, lengthUs?: number}} [segmentation]
+ * @property {boolean} [carryState]
+ * @property {number} [lateUs]
+ * @property {object} [learning]
+ * @property {{everyTicks?: number, probabilities?: boolean}} [report]
+ * @property {number} [seed]
+ * @property {number} [epoch]
+ *
+ * @typedef {object} ClientOptions
+ * @property {string} [token] The bearer token.
+ * @property {import("./resumption.js").Patience} [patience] When to give up, how long to wait.
+ * @property {number} [bufferBytes] What is kept until durable; calls wait beyond it. 64 MiB.
+ * @property {import("./link.js").LinkOwner["onState"]} [onState] Hears how the link is, and while it waits
+ *   to connect again also why.
+ * @property {any} [WebSocket] Constructor, `globalThis.WebSocket` by default.
+ * @property {import("./link.js").Clock} [clock]
+ * @property {() => number} [random]
+ */
+
+/**
+ * A session: say what happens, iterate over what comes back.
+ *
+ * Every call that sends resolves to its message's sequence number, as soon as there was room for it. Await
+ * each: that is how a fast caller is slowed to what the server makes durable. What was accepted is sent
+ * again after lost connections, and is learnt from exactly once.
+ */
+export class SessionClient {
+  /** @type {MessageStream<PredictionMessage>} */
+  predictions = new MessageStream(UNREAD, (prediction) => !prediction.final);
+  /** @type {MessageStream<LearnedMessage>} */
+  learned = new MessageStream(UNREAD);
+  /** @type {MessageStream<ErrorMessage>} what the server refused, or dropped, and went on */
+  errors = new MessageStream(UNREAD);
+  /** @type {OpenedMessage | undefined} of the latest connection */
+  opened;
+  /** @type {Promise<GoodbyeMessage | undefined>} settles when the session's client has ended */
+  ended;
+
+  #progress = new Progress();
+  #buffer;
+  #link;
+  #nAddresses;
+  /** @type {(goodbye: GoodbyeMessage | undefined) => void} */
+  #resolveEnded = () => {};
+  /** @type {(failure: Error) => void} */
+  #rejectEnded = () => {};
+
+  /**
+   * Opens a session, or resumes it, and resolves once the server has it.
+   * @param {string} url `ws://` or `wss://`, of the stream: `ws://127.0.0.1:8700/v1/stream`.
+   * @param {OpenRequest} request
+   * @param {ClientOptions} [options]
+   * @returns {Promise<SessionClient>}
+   */
+  static async connect(url, request, options = {}) {
+    const client = new SessionClient(url, request, options);
+    /** @type {Promise<void>} */
+    const attached = new Promise((resolve) => {
+      client.#onceOpened = resolve;
+    });
+    client.#link.connect();
+    await Promise.race([attached, client.ended]);
+    return client;
+  }
+
+  /** @type {() => void} */
+  #onceOpened = () => {};
+
+  /**
+   * Use `SessionClient.connect`.
+   * @param {string} url
+   * @param {OpenRequest} request
+   * @param {ClientOptions} options
+   */
+  constructor(url, request, options) {
+    const { WebSocket = globalThis.WebSocket, clock = WALL_CLOCK, random = Math.random } = options;
+    if (WebSocket === undefined) {
+      throw new TypeError("no WebSocket here: Node 20 needs --experimental-websocket");
+    }
+    const { token, patience = {}, bufferBytes, onState = () => {} } = options;
+    this.#nAddresses = countAddresses(request.sensor);
+    this.ended = new Promise((resolve, reject) => {
+      this.#resolveEnded = resolve;
+      this.#rejectEnded = reject;
+    });
+    // whoever does not ask for the end hears of a failure elsewhere
+    this.ended.catch(() => {});
+    this.#buffer = new SendBuffer({ capacityBytes: bufferBytes }, (entry) => this.#link.send(entry));
+    this.#link = new Link(
+      { url, token, request: { type: "open", ...request } },
+      this.#buffer,
+      new Resumption(patience, random),
+      { clock, WebSocket },
+      {
+        onState,
+        onMessage: (message) => this.#take(message),
+        onEnd: (failure, goodbye) => this.#end(failure, goodbye),
+      },
+    );
+  }
+
+  /** The latest acknowledgement: `applied`, `durable`, `creditTicks`. */
+  get acknowledged() {
+    const { applied, durable, creditTicks } = this.#progress;
+    return { applied, durable, creditTicks };
+  }
+
+  /** The number that the next message gets. */
+  get nextSequence() {
+    return this.#buffer.nextSequence;
+  }
+
+  /**
+   * Sends events. Many of them may take several messages; none send nothing.
+   * @param {ArrayLike<number>} timesUs Sensor time of each, in any order.
+   * @param {ArrayLike<number>} addresses
+   * @returns {Promise<number>} The number of the last message sent so far.
+   */
+  async events(timesUs, addresses) {
+    const maxBytes = this.opened?.limits?.maxMessageBytes ?? CAUTIOUS_MESSAGE_BYTES;
+    const frames = eventFrames(timesUs, addresses, maxBytes, this.#nAddresses);
+    const sent = frames.map((frame) => this.#buffer.add(unnumberedFrame(frame)));
+    await Promise.all(sent);
+    return this.#buffer.nextSequence - 1;
+  }
+
+  /**
+   * Moves sensor time: ticks that end by then are computed now.
+   * @param {number} tUs
+   */
+  advance(tUs) {
+    return this.#buffer.add(unnumberedFrame(encodeEvents(tUs, [], [])));
+  }
+
+  /**
+   * @param {number} segment Rising.
+   * @param {number} tUs
+   */
+  beginSegment(segment, tUs) {
+    return this.#segment("begin", segment, tUs);
+  }
+
+  /**
+   * @param {number} segment
+   * @param {number} tUs
+   */
+  endSegment(segment, tUs) {
+    return this.#segment("end", segment, tUs);
+  }
+
+  /**
+   * Tells the truth about a segment: one that ended, the current one, or in `ahead` learning the next.
+   * @param {number} segment
+   * @param {number | string} target The class's index or its name.
+   */
+  label(segment, target) {
+    return this.#say({ type: "label", segment: wholeNumber(segment, "segment"), target });
+  }
+
+  /**
+   * Tells the truth about the ticks that begin in `[fromUs, toUs)`.
+   * @param {number} fromUs
+   * @param {number} toUs
+   * @param {number | string} target The class's index or its name.
+   */
+  labelInterval(fromUs, toUs, target) {
+    const [from, to] = [wholeNumber(fromUs, "from_us"), wholeNumber(toUs, "to_us")];
+    return this.#say({ type: "label", fromUs: from, toUs: to, target });
+  }
+
+  /**
+   * Changes how the session learns from here on.
+   * @param {{mode?: "off" | "delayed" | "ahead", rate?: number}} change
+   */
+  learning(change) {
+    return this.#say({ type: "learning", ...change });
+  }
+
+  /**
+   * Adds classes; what is learnt stays.
+   * @param {string[]} names
+   */
+  addClasses(names) {
+    return this.#say({ type: "classes", add: names });
+  }
+
+  /** Has the session stored now; resolves once everything sent up to here is durable. */
+  async snapshot() {
+    const sequence = await this.#say({ type: "snapshot" });
+    await this.#progress.reach("durable", sequence);
+    return sequence;
+  }
+
+  /**
+   * Resolves once a message's effects are done, and all that it caused has been received.
+   * @param {number} [sequence] By default the last one sent.
+   */
+  applied(sequence = this.#buffer.nextSequence - 1) {
+    return this.#progress.reach("applied", sequence);
+  }
+
+  /**
+   * Resolves once a message can't be lost any more.
+   * @param {number} [sequence] By default the last one sent.
+   */
+  durable(sequence = this.#buffer.nextSequence - 1) {
+    return this.#progress.reach("durable", sequence);
+  }
+
+  /**
+   * Ends the connection in order, with the session stored; it can be resumed by a later client.
+   * @returns {Promise<GoodbyeMessage | undefined>} What the server said last.
+   */
+  async close() {
+    await this.#buffer.admitted();
+    this.#link.close();
+    return this.ended;
+  }
+
+  /** Leaves at once. The session stays; messages that were not applied yet are lost. */
+  detach() {
+    this.#link.detach();
+  }
+
+  /**
+   * @param {"begin" | "end"} action
+   * @param {number} segment
+   * @param {number} tUs
+   */
+  #segment(action, segment, tUs) {
+    const [number, time] = [wholeNumber(segment, "segment"), wholeNumber(tUs, "t_us")];
+    return this.#say({ type: "segment", action, segment: number, tUs: time });
+  }
+
+  /** @param {object} message */
+  #say(message) {
+    return this.#buffer.add(unnumberedMessage(message));
+  }
+
+  /** @param {import("./wire.js").ServerMessage} message */
+  #take(message) {
+    switch (message.type) {
+      case "opened":
+        this.opened = message;
+        this.#onceOpened();
+        break;
+      case "ack":
+        this.#progress.acknowledge(message);
+        this.#buffer.release(message.durable);
+        break;
+      case "prediction":
+        this.predictions.push(message);
+        break;
+      case "learned":
+        this.learned.push(message);
+        break;
+      case "error":
+        // a fatal one is told as the failure, if the link does not come back
+        if (!message.fatal) this.errors.push(message);
+        break;
+    }
+  }
+
+  /**
+   * @param {Error | undefined} failure
+   * @param {GoodbyeMessage | undefined} goodbye
+   */
+  #end(failure, goodbye) {
+    this.#progress.fail(failure ?? new SessionEnded(goodbye?.reason ?? "detached by this client"));
+    for (const stream of [this.predictions, this.learned, this.errors]) stream.end(failure);
+    if (failure) this.#rejectEnded(failure);
+    else this.#resolveEnded(goodbye);
+  }
+}
