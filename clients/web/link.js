@@ -138,9 +138,7 @@ export class Link {
   #openRequest() {
     if (this.#opened === undefined) return this.#request;
     const { session, epoch } = this.#opened;
-    // `learning` messages may have changed the first request's mode and rate since
-    const { mode: _mode, rate: _rate, ...learning } = this.#request.learning ?? {};
-    return { ...this.#request, session, epoch, learning };
+    return { ...this.#request, session, epoch };
   }
 
   /** @param {unknown} data */

@@ -8,10 +8,14 @@
 import { ConnectionLost, SessionEnded, SessionRefused } from "./errors.js";
 
 /** What trying again with the same messages would not mend. */
-const REFUSALS = new Set([1009, 4400, 4401]);
+const REFUSALS = new Set([1007, 1009, 4400, 4401]);
 const DELETED = 4404;
 const ORDERLY = 1000;
 const QUOTA = 4429;
+
+/** What a server that drains or is overloaded gets where no goodbye says how long it needs. */
+const BUSY = new Set([1012, 1013]);
+const BUSY_MS = 1_000;
 
 /**
  * @typedef {{closeCode: number, goodbye?: import("./wire.js").GoodbyeMessage,
@@ -67,6 +71,7 @@ export class Resumption {
     const firstMs = closeCode === QUOTA ? this.#quotaDelayMs : this.#firstDelayMs;
     const boundMs = Math.min(firstMs * 2 ** this.#attempts, this.#longestDelayMs);
     this.#attempts += 1;
-    return (goodbye?.retryAfterMs ?? 0) + this.#random() * boundMs;
+    const wishedMs = goodbye?.retryAfterMs ?? (BUSY.has(closeCode) ? BUSY_MS : 0);
+    return wishedMs + this.#random() * boundMs;
   }
 }

@@ -10,13 +10,14 @@ import { fromWireNames, toWireNames } from "./field_names.js";
 
 /**
  * @typedef {{type: "opened", session: string, resumed: boolean, epoch: number, nextSequence: number,
- *   creditTicks: number, classes: string[] | number, tickUs: number, seed: number, kernel: string,
- *   limits: Record<string, number>, server: string}} OpenedMessage
+ *   creditTicks: number, classes: string[], tickUs: number, seed: number, kernel: string,
+ *   limits: Record<string, number>, server: string, openSegment?: number,
+ *   openSegmentTUs?: number}} OpenedMessage
  * @typedef {{type: "prediction", segment: number, tick: number, tUs: number, index: number,
  *   label: string, confidence: number, probabilities?: number[], final: boolean,
  *   skipped: number}} PredictionMessage
  * @typedef {{type: "learned", segment?: number, fromUs?: number, toUs?: number, target: number,
- *   correct: boolean, loss: number, prequentialAccuracy: number,
+ *   correct: boolean, loss?: number, prequentialAccuracy?: number,
  *   segmentsLabelled: number}} LearnedMessage
  * @typedef {{type: "ack", applied: number, durable: number, creditTicks: number}} AckMessage
  * @typedef {{type: "error", code: string, message: string, sequence?: number,

@@ -8,13 +8,19 @@ const PATIENCE = { giveUpAfterMs: 10_000, firstDelayMs: 100, longestDelayMs: 100
 const resumption = (random = 0.5) => new Resumption(PATIENCE, () => random);
 const refusal = { type: "error", code: "bad_address", message: "700 came", fatal: true, sequence: 3 };
 
-for (const closeCode of [1001, 1005, 1006, 1011, 1012, 1013, 4408, 4500]) {
+for (const closeCode of [1001, 1005, 1006, 1011, 4408, 4500]) {
   test(`a connection that ended with ${closeCode} is resumed after a part of the first delay`, () => {
     assert.equal(resumption().delayAfter({ closeCode }, 0), 50);
   });
 }
 
-for (const closeCode of [1009, 4400, 4401]) {
+for (const closeCode of [1012, 1013]) {
+  test(`a server that ends connections with ${closeCode} gets a second if it says nothing more`, () => {
+    assert.equal(resumption().delayAfter({ closeCode }, 0), 1050);
+  });
+}
+
+for (const closeCode of [1007, 1009, 4400, 4401]) {
   test(`a connection that ended with ${closeCode} is not resumed, and the server's reason told`, () => {
     assert.throws(() => resumption().delayAfter({ closeCode, refusal }, 0), (error) => {
       assert.ok(error instanceof SessionRefused);
