@@ -1,10 +1,13 @@
-"""The command ``tclif-serve``: start the server on this machine's loopback."""
+"""The command ``tclif-serve``: start the server."""
 
 import argparse
+import asyncio
 import ipaddress
-import logging
+import signal
 import socket
+import ssl
 import sys
+import threading
 
 import uvicorn
 from fastapi import FastAPI
@@ -13,7 +16,9 @@ from typing_extensions import override
 
 from service.application import create_app
 from service.connection_gate import MAX_HEADER_BYTES, BoundedWebSocket, gated
-from service.settings import Settings
+from service.logs import set_up_logs, socket_log_level
+from service.settings import ListenerSettings, Settings
+from service.token_file import TokensUnreadable
 
 
 class DrainingServer(uvicorn.Server):
@@ -24,6 +29,15 @@ class DrainingServer(uvicorn.Server):
         self._app = app
 
     @override
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and read the tokens again at each SIGHUP from then on."""
+        await super().startup(sockets)
+        # signals come to the main thread only; a server beside it, in a test, has none
+        if threading.current_thread() is threading.main_thread():
+            reload_tokens = self._app.state.service.reload_tokens
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload_tokens)
+
+    @override
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain the service, then shut down."""
         await self._app.state.service.drain()
@@ -31,17 +45,25 @@ class DrainingServer(uvicorn.Server):
 
 
 def build_server(settings: Settings, *, log_level: str) -> DrainingServer:
-    """Build the server as the command runs it."""
+    """Build the server as the command runs it.
+
+    Raises:
+        TokensUnreadable: There should be a file of tokens, and it can't be read.
+    """
     app = create_app(settings)
     config = uvicorn.Config(
         app,
         host=settings.listener.host,
         port=settings.listener.port,
-        log_level=log_level,
+        log_config=None,
+        log_level=socket_log_level(log_level),
         access_log=False,
         http=gated(settings.listener),
         h11_max_incomplete_event_size=MAX_HEADER_BYTES,
         ws=BoundedWebSocket,
+        server_header=False,
+        ssl_certfile=settings.listener.certificate_file,
+        ssl_keyfile=settings.listener.key_file,
         # twice the limit, so that a message just beyond it is answered before the close
         ws_max_size=2 * settings.socket.max_message_bytes,
         ws_ping_interval=settings.socket.ping_interval_s,
@@ -59,25 +81,24 @@ def main(arguments: list[str] | None = None) -> int:
         epilog="Every setting of service/settings.py can be given as TCLIF_SECTION__NAME in the"
         " environment, e.g. TCLIF_ENGINE__KERNEL=reference.",
     )
-    parser.add_argument("--host", help="loopback address to listen on (default 127.0.0.1)")
+    parser.add_argument("--host", help="address to listen on (default 127.0.0.1)")
     parser.add_argument("--port", type=int, help="TCP port (default 8700; 0: any free one)")
     parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning"))
+    parser.add_argument(
+        "--log-format", default="text", choices=("text", "json"), help="how lines are written"
+    )
     options = parser.parse_args(arguments)
+    set_up_logs(options.log_level, options.log_format)
     try:
         settings = _settings(options.host, options.port)
+        server = build_server(settings, log_level=options.log_level)
     except ValidationError as error:
         sys.stderr.writelines(f"tclif-serve: {line}\n" for line in _sentences(error))
         return 2
-    except ValueError as error:
+    except (ValueError, TokensUnreadable) as error:
         sys.stderr.write(f"tclif-serve: {error}\n")
         return 2
-    logging.basicConfig(
-        level=options.log_level.upper(),
-        format="%(levelname)s %(name)s [%(session)s]: %(message)s",
-    )
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(_name_session)
-    build_server(settings, log_level=options.log_level).run()
+    server.run()
     return 0
 
 
@@ -89,24 +110,39 @@ def _sentences(error: ValidationError) -> list[str]:
     ]
 
 
-def _name_session(record: logging.LogRecord) -> bool:
-    """Let every line say which session it is about, or none."""
-    if not hasattr(record, "session"):
-        record.session = "-"
-    return True
-
-
 def _settings(host: str | None, port: int | None) -> Settings:
-    """Read the environment, then the command line; refuse addresses beyond loopback."""
+    """Read the environment, then the command line; without tokens only loopback will do."""
     asked = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     settings = Settings()
-    listener = type(settings.listener).model_validate(settings.listener.model_dump() | asked)
-    if not _is_loopback(listener.host):
+    listener = ListenerSettings.model_validate(settings.listener.model_dump() | asked)
+    if settings.access.tokens_file is None and not _is_loopback(listener.host):
         raise ValueError(
-            f"host {listener.host!r} came; expected a loopback address, because this version has"
-            " no credentials"
+            f"host {listener.host!r} came without tokens; expected a loopback address, or"
+            " TCLIF_ACCESS__TOKENS_FILE with a file that `tclif-admin token new` made"
         )
+    _check_certificate(listener)
     return settings.model_copy(update={"listener": listener})
+
+
+def _check_certificate(listener: ListenerSettings) -> None:
+    """Refuse a certificate or a key that can't serve, before anything is started."""
+    if listener.certificate_file is None or listener.key_file is None:
+        return
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
+            listener.certificate_file, listener.key_file, password=_refuse_passphrase
+        )
+    except OSError as error:
+        # ssl.SSLError is an OSError too
+        raise ValueError(
+            f"certificate_file {str(listener.certificate_file)!r} and key_file"
+            f" {str(listener.key_file)!r} came ({error.strerror or error}); expected two PEM files"
+            " that belong together"
+        ) from error
+
+
+def _refuse_passphrase() -> str:
+    raise ValueError("key_file: a key with a passphrase came; expected one without")
 
 
 def _is_loopback(host: str) -> bool:

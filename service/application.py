@@ -11,16 +11,21 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from service import http_routes, websocket_route
-from service.errors import ServiceError
+from service.access import Access
+from service.audit import Act, record
+from service.errors import ServiceError, Unauthorized
 from service.origin_check import OriginCheck, problem
+from service.request_form import RequestForm
 from service.session_registry import VERSION, SessionRegistry
 from service.settings import Settings
 from service.telemetry import Telemetry
 from service.tick_engine import TickEngine
+from service.token_book import TokenBook
+from service.token_file import TokensUnreadable
 
 _log = logging.getLogger(__name__)
 
-_CODES = {404: "not_found", 405: "not_allowed", 503: "overloaded"}
+_CODES = {404: "not_found", 405: "not_allowed", 408: "idle", 503: "overloaded"}
 
 
 class Service:
@@ -31,8 +36,11 @@ class Service:
         connections: The sockets that are open.
     """
 
-    def __init__(self, settings: Settings, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, settings: Settings, tokens: TokenBook, loop: asyncio.AbstractEventLoop
+    ) -> None:
         self.settings = settings
+        self.tokens = tokens
         self.telemetry = Telemetry()
         self.engine = TickEngine(settings.engine, self.telemetry, loop)
         self.registry = SessionRegistry(self.engine, settings.session, settings.socket)
@@ -46,6 +54,24 @@ class Service:
         self.engine.start()
         self.is_ready = True
         _log.info("ready, kernel %s", self.settings.engine.kernel)
+
+    def reload_tokens(self) -> None:
+        """Read the file of tokens again and end the connections of those that are gone."""
+        try:
+            self.tokens.reload()
+        except TokensUnreadable as error:
+            _log.error("the tokens stay as they were: %s", error)
+            record(Act.RELOAD, outcome="failed")
+            return
+        record(Act.RELOAD, outcome="done", tokens=len(self.tokens))
+        for connection in list(self.connections):
+            if not self.tokens.honours(connection.principal):
+                record(
+                    Act.REVOKE,
+                    principal=connection.principal.name,
+                    token=connection.principal.token_id,
+                )
+                connection.end(Unauthorized("the token was revoked; expected one that is honoured"))
 
     async def drain(self) -> None:
         """Open no more sessions, say goodbye to every connection and wait until it is heard."""
@@ -77,11 +103,16 @@ class Service:
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """Build the server."""
+    """Build the server.
+
+    Raises:
+        TokensUnreadable: There should be a file of tokens, and it can't be read.
+    """
+    tokens = TokenBook(settings.access.tokens_file)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        service = Service(settings, asyncio.get_running_loop())
+        service = Service(settings, tokens, asyncio.get_running_loop())
         app.state.service = service
         await service.start()
         yield
@@ -91,6 +122,9 @@ def create_app(settings: Settings) -> FastAPI:
     # no pages of FastAPI's own: they load their scripts from elsewhere
     app = FastAPI(title="tclif", version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
     allowed_hosts = (*settings.listener.allowed_hosts, settings.listener.host)
+    # from the inside to the outside: who comes from a foreign page is not even asked for a token
+    app.add_middleware(RequestForm, settings=settings.listener)
+    app.add_middleware(Access, tokens=tokens)
     app.add_middleware(OriginCheck, allowed_hosts=allowed_hosts)
     app.include_router(http_routes.router)
     app.include_router(websocket_route.router)

@@ -5,12 +5,13 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
-from service.principals import LOCAL, Principal
+from service.principals import Principal
 
 
-async def caller(_: HTTPConnection) -> Principal:
-    """Return whom a request or a handshake comes from."""
-    return LOCAL
+async def caller(connection: HTTPConnection) -> Principal:
+    """Return whom a request or a handshake comes from, as `Access` found out."""
+    principal: Principal = connection.state.principal
+    return principal
 
 
 Caller = Annotated[Principal, Depends(caller)]

@@ -5,6 +5,7 @@ ServiceError                the client hears its code and text
         BadAddress          an event's address lies outside the sensor
         SequenceGap         a sequence number was skipped
         FrameTooLarge       one message exceeds ``limits.max_message_bytes``
+    Unauthorized            the token is honoured no longer; fatal
     UnknownSession          nobody has opened a session of that name; by HTTP only
     OpenRefused             the session can't be opened as asked; fatal
         ConfigMismatch      an existing session was created otherwise
@@ -31,6 +32,7 @@ class CloseCode(IntEnum):
     DRAINING = 1012
     TRY_AGAIN = 1013
     BAD_REQUEST = 4400
+    UNAUTHORIZED = 4401
     DELETED = 4404
     IDLE = 4408
     QUOTA = 4429
@@ -84,6 +86,14 @@ class FrameTooLarge(ProtocolViolation):
 
     code = "frame_too_large"
     close_code = CloseCode.FRAME_TOO_LARGE
+
+
+class Unauthorized(ServiceError):
+    """The token that a connection came with is honoured no longer."""
+
+    code = "unauthorized"
+    close_code = CloseCode.UNAUTHORIZED
+    http_status = 401
 
 
 class UnknownSession(ServiceError):

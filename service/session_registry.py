@@ -1,12 +1,12 @@
 """Which sessions exist, and what it takes to open, resume, take over and delete one."""
 
 import asyncio
-import logging
 import secrets
 from collections.abc import Iterator
 from importlib.metadata import version
 from weakref import WeakValueDictionary
 
+from service.audit import Act, record
 from service.configuration import SessionConfiguration
 from service.errors import (
     CloseCode,
@@ -24,8 +24,6 @@ from service.wire_protocol import NUMBER_LIMIT, Limits, Open
 from tclif_core import Learner
 
 VERSION = version("tclif")
-
-_log = logging.getLogger(__name__)
 
 
 class SessionRegistry:
@@ -111,6 +109,7 @@ class SessionRegistry:
                 resumed = True
             opened = session.opened(resumed=resumed, limits=self.limits, version=VERSION)
             session.attach(outbox, opened, request.report)
+            record(Act.OPEN, **session.log_fields, resumed=resumed)
             return session
 
     async def delete(self, key: SessionKey) -> bool:
@@ -121,7 +120,7 @@ class SessionRegistry:
         session.retire()
         self._release(self._bytes_of(session.configuration))
         await asyncio.wrap_future(self._engine.call(lambda: self._engine.close_network(session)))
-        _log.info("session deleted", extra=session.log_fields)
+        record(Act.DELETE, **session.log_fields)
         return True
 
     async def _create(self, key: SessionKey, request: Open) -> Session:
@@ -152,7 +151,6 @@ class SessionRegistry:
             network=network,
         )
         self._sessions[key] = session
-        _log.info("session created", extra=session.log_fields)
         return session
 
     async def _take_over(self, session: Session, request: Open) -> None:

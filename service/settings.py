@@ -5,6 +5,7 @@ are refused at the start.
 """
 
 import os
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -19,13 +20,42 @@ class ListenerSettings(BaseModel):
     model_config = _STRICT
 
     host: str = "127.0.0.1"
-    """Address to listen on. Loopback only: there are no credentials in this version."""
+    """Address to listen on. Without ``access.tokens_file`` it must be one of loopback."""
 
     port: Annotated[int, Field(ge=0, le=65535)] = 8700
     """TCP port; 0 takes any free one."""
 
     allowed_hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "::1")
-    """Host names that a request's ``Host`` and ``Origin`` may carry, without port."""
+    """Host names that a request's ``Host`` and ``Origin`` may carry, without port; ``host`` is
+    always among them."""
+
+    certificate_file: Path | None = None
+    """PEM file of the certificate and its chain, for TLS: ``wss`` and ``https``."""
+
+    key_file: Path | None = None
+    """PEM file of its private key, without passphrase."""
+
+    max_body_bytes: Annotated[int, Field(ge=1024)] = 64 << 10
+    """Longest body of an HTTP request; a longer one is answered with 413."""
+
+    body_timeout_s: Annotated[float, Field(gt=0)] = 10.0
+    """A body must be whole in this time."""
+
+    @model_validator(mode="after")
+    def _certificate_and_key_go_together(self) -> Self:
+        if (self.certificate_file is None) != (self.key_file is None):
+            raise ValueError("one of certificate_file and key_file came; expected both or neither")
+        return self
+
+
+class AccessSettings(BaseModel):
+    """Who may come in."""
+
+    model_config = _STRICT
+
+    tokens_file: Path | None = None
+    """File of hashed tokens that ``tclif-admin token new`` makes; read at the start and at SIGHUP.
+    Without it nobody is asked for credentials, and everybody is the administrator ``local``."""
 
     max_connections: Annotated[int, Field(ge=2)] = 768
     """Sockets of every kind, those that wait included; one more is closed at once. Below the 1024
@@ -148,6 +178,7 @@ class Settings(BaseSettings):
     )
 
     listener: ListenerSettings = ListenerSettings()
+    access: AccessSettings = AccessSettings()
     socket: SocketSettings = SocketSettings()
     session: SessionSettings = SessionSettings()
     engine: EngineSettings = EngineSettings()

@@ -22,6 +22,7 @@ from service.errors import (
     Refusal,
     ServiceError,
 )
+from service.logs import current_subject
 from service.origin_check import problem
 from service.outbox import Outbox
 from service.principals import Principal
@@ -76,6 +77,7 @@ class Connection:
     """One socket.
 
     Attributes:
+        principal: Whose it is.
         ended: Set once the last words are said, or can't be.
     """
 
@@ -88,7 +90,7 @@ class Connection:
         telemetry: Telemetry,
     ) -> None:
         self._socket = socket
-        self._principal = principal
+        self.principal = principal
         self._registry = registry
         self._settings = settings
         self._telemetry = telemetry
@@ -129,16 +131,14 @@ class Connection:
         except WebSocketDisconnect:
             return
         except ServiceError as error:
-            self._end(error)
+            self.end(error)
         except Exception:  # noqa: BLE001 - one of the two doors
             # the connection's door: a defect ends this connection, not its neighbours
-            name = None if self._session is None else self._session.name
-            _log.exception(
-                "connection failed", extra={"session": name, "principal": self._principal.name}
-            )
-            self._end(InternalFailure("a defect of the server ended the connection"))
+            _log.exception("connection failed")
+            self.end(InternalFailure("a defect of the server ended the connection"))
 
-    def _end(self, error: ServiceError) -> None:
+    def end(self, error: ServiceError) -> None:
+        """End the connection with an error as its last words; the session stays."""
         if isinstance(error, Idle) and self._session is not None:
             goodbye = Goodbye(reason="idle", durable=self._session.durable)
             self._outbox.finish(error.close_code, goodbye)
@@ -196,8 +196,9 @@ class Connection:
             await session.wait_for_room()
 
     async def _open(self, request: Open) -> None:
-        session = await self._registry.open(request, self._outbox, self._principal.name)
+        session = await self._registry.open(request, self._outbox, self.principal.name)
         self._session = session
+        current_subject().session = session.name
         self._conversation.opened(
             next_sequence=session.received + 1,
             n_addresses=session.configuration.sensor.n_addresses,

@@ -6,6 +6,7 @@ bounded.
 
 import asyncio
 import json
+import ssl
 import struct
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -224,11 +225,15 @@ class Partner:
 
 
 @asynccontextmanager
-async def connected(url: str) -> AsyncIterator[Partner]:
-    """Connect to a stream, and leave it at the end."""
+async def connected(
+    url: str, *, token: str | None = None, trust: ssl.SSLContext | None = None
+) -> AsyncIterator[Partner]:
+    """Connect to a stream, with a token if one is given, and leave it at the end."""
     async with connect(
         url,
         subprotocols=[Subprotocol("tclif.v1")],
+        additional_headers=None if token is None else {"Authorization": f"Bearer {token}"},
+        ssl=trust,
         compression=None,
         open_timeout=TIMEOUT_S,
         close_timeout=1,

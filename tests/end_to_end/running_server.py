@@ -114,7 +114,11 @@ def server_thread(sections: Sections) -> Iterator[ServerThread]:
 async def visited(running: ServerThread) -> AsyncIterator[RunningServer]:
     """Visit a server with an HTTP client once it is ready."""
     async with httpx.AsyncClient(
-        base_url=f"http://{running.host}", timeout=TIMEOUT_S, trust_env=False
+        base_url=f"http://{running.host}",
+        # what every request that changes something must say
+        headers={"Content-Type": "application/json"},
+        timeout=TIMEOUT_S,
+        trust_env=False,
     ) as http:
         await http.get("/health/ready", timeout=START_TIMEOUT_S)
         yield RunningServer(running, http)

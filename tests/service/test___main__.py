@@ -1,11 +1,14 @@
 """The command: what it is told, what it refuses, and how it builds the server."""
 
+from pathlib import Path
+
 import pytest
 import uvicorn
 
 from service import __main__
 from service.__main__ import DrainingServer, build_server, main
 from service.settings import ListenerSettings, Settings, SocketSettings
+from service.token_file import write_tokens
 
 
 @pytest.fixture
@@ -58,7 +61,50 @@ def test_it_listens_nowhere_but_on_this_machine(
     assert main(["--host", host]) == 2
 
     assert served == []
-    assert f"host {host!r} came; expected a loopback address" in capsys.readouterr().err
+    assert f"host {host!r} came without tokens; expected a loopback" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.7", "example.org"])  # noqa: S104
+def test_with_tokens_it_listens_anywhere(
+    served: list[uvicorn.Config], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, host: str
+) -> None:
+    write_tokens(tmp_path / "tokens.json", ())
+    monkeypatch.setenv("TCLIF_ACCESS__TOKENS_FILE", str(tmp_path / "tokens.json"))
+
+    assert main(["--host", host]) == 0
+
+    assert served[0].host == host
+
+
+def test_without_the_file_of_tokens_that_is_named_it_does_not_start(
+    served: list[uvicorn.Config],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("TCLIF_ACCESS__TOKENS_FILE", str(tmp_path / "tokens.json"))
+
+    assert main([]) == 2
+
+    assert served == []
+    assert "tokens.json' came and can't be read" in capsys.readouterr().err
+
+
+def test_a_certificate_needs_its_key(
+    served: list[uvicorn.Config],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("TCLIF_LISTENER__CERTIFICATE_FILE", str(tmp_path / "c.pem"))
+    assert main([]) == 2
+    assert "one of certificate_file and key_file came" in capsys.readouterr().err
+
+    monkeypatch.setenv("TCLIF_LISTENER__KEY_FILE", str(tmp_path / "k.pem"))
+    assert main([]) == 2
+    assert "expected two PEM files that belong together" in capsys.readouterr().err
+
+    assert served == []
 
 
 @pytest.mark.parametrize("arguments", [["--port", "65536"], ["--port", "-1"]])

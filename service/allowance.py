@@ -1,0 +1,39 @@
+"""An amount that may be used up and comes back at a steady rate."""
+
+from collections.abc import Callable
+
+
+class Allowance:
+    """So much a second, and at most a burst at once."""
+
+    def __init__(self, per_s: float, burst: float, clock: Callable[[], float]) -> None:
+        self._per_s = per_s
+        self._burst = burst
+        self._clock = clock
+        self._left = burst
+        self._as_of_s = clock()
+
+    def take(self, amount: float = 1.0) -> bool:
+        """Use some of it up if that much is there; tell whether it was."""
+        self._refill()
+        if amount > self._left:
+            return False
+        self._left -= amount
+        return True
+
+    def owe(self, amount: float) -> float:
+        """Use some of it up whether it is there or not; return the seconds until it came back."""
+        self._refill()
+        self._left -= amount
+        return max(0.0, -self._left / self._per_s)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether all of it is there: one that nobody has used is like a new one."""
+        self._refill()
+        return self._left >= self._burst
+
+    def _refill(self) -> None:
+        now_s = self._clock()
+        self._left = min(self._burst, self._left + (now_s - self._as_of_s) * self._per_s)
+        self._as_of_s = now_s

@@ -1,0 +1,95 @@
+"""The command of administrators: tokens made, listed and revoked."""
+
+from pathlib import Path
+
+import pytest
+
+from service.admin import main
+from service.principals import Principal, Role
+from service.token_book import TokenBook
+from service.token_file import read_tokens
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    path = tmp_path / "etc" / "tokens.json"
+    monkeypatch.setenv("TCLIF_ACCESS__TOKENS_FILE", str(path))
+    return path
+
+
+def made(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """Make a token and return the only line of standard output."""
+    assert main(["token", "new", *arguments]) == 0
+    [token] = capsys.readouterr().out.splitlines()
+    return token
+
+
+def test_a_new_token_lets_its_principal_in(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    token = made(capsys, "kitchen")
+
+    entry = read_tokens(path)[0]
+    assert TokenBook(path).recognise(token) == Principal("kitchen", Role.CLIENT, entry.id)
+    assert token not in path.read_text()
+
+
+def test_a_role_can_be_given(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made(capsys, "root", "--role", "administrator")
+    made(capsys, "prometheus", "--role", "metrics")
+
+    assert [entry.role for entry in read_tokens(path)] == [Role.ADMINISTRATOR, Role.METRICS]
+
+
+def test_the_file_can_be_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made(capsys, "kitchen", "--tokens-file", str(tmp_path / "t.json"))
+
+    assert len(read_tokens(tmp_path / "t.json")) == 1
+
+
+def test_the_list_shows_everything_but_secrets(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tokens = [made(capsys, name) for name in ("a", "b")]
+
+    assert main(["token", "list"]) == 0
+
+    told = capsys.readouterr().out
+    assert [line.split()[-1] for line in told.splitlines()] == ["a", "b"]
+    assert all(entry.id in told and entry.sha256 not in told for entry in read_tokens(path))
+    assert not any(token in told for token in tokens)
+
+
+def test_a_principal_loses_one_token_or_all(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a", "a", "a", "b"):
+        made(capsys, name)
+    first, *others = read_tokens(path)
+
+    assert main(["token", "revoke", first.id]) == 0
+    assert list(read_tokens(path)) == others
+    assert main(["token", "revoke", "a"]) == 0
+
+    assert [entry.principal for entry in read_tokens(path)] == ["b"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["token", "new", "a b"], "name 'a b' came; expected 1 to 64 of"),
+        (["token", "revoke", "nobody"], "'nobody' came; expected an id or a name"),
+    ],
+)
+def test_what_cant_be_done_is_told(
+    path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], sentence: str
+) -> None:
+    made(capsys, "a")
+    before = path.read_bytes()
+
+    assert main(arguments) == 2
+
+    assert sentence in capsys.readouterr().err
+    assert path.read_bytes() == before
+
+
+def test_without_a_file_nothing_is_done(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["token", "list"]) == 2
+
+    assert "expected --tokens-file or TCLIF_ACCESS__TOKENS_FILE" in capsys.readouterr().err
