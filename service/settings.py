@@ -41,6 +41,21 @@ class ListenerSettings(BaseModel):
     body_timeout_s: Annotated[float, Field(gt=0)] = 10.0
     """A body must be whole in this time."""
 
+    max_connections: Annotated[int, Field(ge=2)] = 768
+    """Sockets of every kind, those that wait included; one more is closed at once. Below the 1024
+    files that a process may have open where nobody raised that limit."""
+
+    max_pending: Annotated[int, Field(ge=1)] = 256
+    """Sockets whose request is not whole yet; beyond them the oldest of the peer that has most of
+    them is closed."""
+
+    request_timeout_s: Annotated[float, Field(gt=0)] = 10.0
+    """A request's line and headers, handshakes included, must be whole in this time."""
+
+    handshakes_per_s: Annotated[float, Field(gt=0)] = 200.0
+    """New sockets that are read in a second; more of them wait their turn, so that a flood leaves
+    time to the sessions that are there."""
+
     @model_validator(mode="after")
     def _certificate_and_key_go_together(self) -> Self:
         if (self.certificate_file is None) != (self.key_file is None):
@@ -56,21 +71,6 @@ class AccessSettings(BaseModel):
     tokens_file: Path | None = None
     """File of hashed tokens that ``tclif-admin token new`` makes; read at the start and at SIGHUP.
     Without it nobody is asked for credentials, and everybody is the administrator ``local``."""
-
-    max_connections: Annotated[int, Field(ge=2)] = 768
-    """Sockets of every kind, those that wait included; one more is closed at once. Below the 1024
-    files that a process may have open where nobody raised that limit."""
-
-    max_pending: Annotated[int, Field(ge=1)] = 256
-    """Sockets whose request is not whole yet; beyond them the oldest of the peer that has most of
-    them is closed."""
-
-    request_timeout_s: Annotated[float, Field(gt=0)] = 10.0
-    """A request's line and headers, handshakes included, must be whole in this time."""
-
-    handshakes_per_s: Annotated[float, Field(gt=0)] = 200.0
-    """New sockets that are read in a second; more of them wait their turn, so that a flood leaves
-    time to the sessions that are there."""
 
 
 class SocketSettings(BaseModel):
