@@ -18,6 +18,11 @@ ServiceError                the client hears its code and text
         Idle                the client sent nothing for too long, or no ``open`` in time
         Draining            the server is shutting down
         InternalFailure     a defect or a network that is no longer finite
+    StorageFailure          the data folder can't be read or written
+        NotStored           what is looked for is not there
+        DataInUse           another server works on the data folder
+    SnapshotUnreadable      a stored snapshot is damaged, or from another schema
+    SnapshotFailed          a snapshot could not be stored; not fatal, it is tried again
 """
 
 from enum import IntEnum
@@ -180,3 +185,35 @@ class Draining(Detached):
 
 class InternalFailure(Detached):
     """A defect, or a network whose weights are no longer finite."""
+
+
+class StorageFailure(ServiceError):
+    """The data folder can't be read or written; the text says what and where, for the log."""
+
+    code = "storage"
+    http_status = 503
+
+
+class NotStored(StorageFailure):
+    """What is looked for is not there."""
+
+    code = "not_found"
+    http_status = 404
+
+
+class DataInUse(StorageFailure):
+    """Another server works on the data folder."""
+
+
+class SnapshotUnreadable(ServiceError):
+    """A stored snapshot is damaged, from another schema, or does not fit together."""
+
+    code = "snapshot_unreadable"
+
+
+class SnapshotFailed(ServiceError):
+    """A snapshot could not be stored; what is durable stands still."""
+
+    code = "snapshot_failed"
+    fatal = False
+    http_status = 503

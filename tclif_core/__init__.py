@@ -4,11 +4,15 @@ from tclif_core.batch import AdvanceResult, EventBlock, SlotIndex, Strand
 from tclif_core.hyperparameters import DecayProfile, LearningSpec, NetworkSpec, NeuronSpec
 from tclif_core.learner import Learner
 from tclif_core.model_file import Model, ModelFileError, read_model, write_model
+from tclif_core.sealed_tensors import peek, seal, unseal
+from tclif_core.strict_json import FileFault, json_object
+from tclif_core.whole_file import write_whole
 
 __all__ = [
     "AdvanceResult",
     "DecayProfile",
     "EventBlock",
+    "FileFault",
     "Learner",
     "LearningSpec",
     "Model",
@@ -17,6 +21,11 @@ __all__ = [
     "NeuronSpec",
     "SlotIndex",
     "Strand",
+    "json_object",
+    "peek",
     "read_model",
+    "seal",
+    "unseal",
     "write_model",
+    "write_whole",
 ]

@@ -216,8 +216,9 @@ class Learner:
             rows: Tensors or writable arrays; left untouched.
 
         Raises:
-            ValueError: The slot is not open, or a row is missing, unknown, or of another shape or
-                type; nothing changed.
+            ValueError: The slot is not open; a row is missing, unknown, or of another shape or
+                type; or it holds what no session can, such as a weight that is not finite.
+                Nothing changed.
         """
         self.bank.replace(slot, {name: torch.as_tensor(row) for name, row in rows.items()})
 

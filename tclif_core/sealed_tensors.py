@@ -105,11 +105,7 @@ def unseal(
     """
     header = _read_header(stream)
     begin = _LENGTH_BYTES + len(header)
-    entries = _parsed(header)
-    document = _document(entries.pop("__metadata__", None), kind, header)
-    if document.get("schema") != schema:
-        came = document.get("schema")
-        raise FileFault(f"schema {came!r} came, schema {schema} is read", field="schema")
+    document, entries = _opened(header, kind, schema)
     places = {name: _place(name, entry, begin) for name, entry in entries.items()}
     end = max([begin, *(place.end for place in places.values())])
     _check_size(stream.seek(0, io.SEEK_END), end)
@@ -121,8 +117,37 @@ def unseal(
         tensors = safetensors.numpy.load(contents)
     except safetensors.SafetensorError as error:
         raise FileFault(f"safetensors can't read it: {error}") from error
-    kept = {name: value for name, value in document.items() if name not in _KEPT_FOR_THE_SEAL}
-    return kept, tensors
+    return _without_seal(document), tensors
+
+
+def peek(stream: BinaryIO, kind: str, schema: int) -> dict[str, Any]:
+    """Return a file's document without reading its tensors; a changed byte may go unnoticed.
+
+    Args:
+        stream: The file at its begin.
+        kind: What the file should be.
+        schema: The schema that is understood.
+
+    Raises:
+        FileFault: It is another kind of file or another schema, or its header can't be read.
+        OSError: It can't be read.
+    """
+    document, _ = _opened(_read_header(stream), kind, schema)
+    return _without_seal(document)
+
+
+def _opened(header: bytes, kind: str, schema: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the document, and the entries of the tensors."""
+    entries = _parsed(header)
+    document = _document(entries.pop("__metadata__", None), kind, header)
+    if document.get("schema") != schema:
+        came = document.get("schema")
+        raise FileFault(f"schema {came!r} came, schema {schema} is read", field="schema")
+    return document, entries
+
+
+def _without_seal(document: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in document.items() if name not in _KEPT_FOR_THE_SEAL}
 
 
 def _read_header(stream: BinaryIO) -> bytes:

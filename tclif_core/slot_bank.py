@@ -23,6 +23,7 @@ from tclif_core.row_layout import (
     rate_spans,
     state_layout,
 )
+from tclif_core.row_soundness import check_rate, check_rows
 from tclif_core.scalar_intervals import check_scalars, scalar_bounds
 
 TICK, LABELLED_TICKS, TICKS_SINCE_OPEN, FIRST_SPIKES = range(4)
@@ -149,7 +150,7 @@ class SlotBank:
         """
         if not 0 <= seed <= _HIGHEST_SEED:
             raise ValueError(f"seed must lie in [0, {_HIGHEST_SEED}], got {seed}")
-        _check_rate(rate)
+        check_rate(rate)
         parameters = torch.from_numpy(initial_parameters(self.network, seed))
         feedback = torch.from_numpy(feedback_weights(self.network, self.learning, seed))
         if not self._free:
@@ -181,7 +182,7 @@ class SlotBank:
             ValueError: The slot is not open, or the rate lies outside [0, 100].
         """
         self.check_open(slot)
-        _check_rate(rate)
+        check_rate(rate)
         self.rates[slot] = rate
 
     def begin_segment(self, slot: SlotIndex, strand: Strand, *, carry_state: bool) -> None:
@@ -214,8 +215,8 @@ class SlotBank:
         """Put what `export` returned in place of all that a slot holds.
 
         Raises:
-            ValueError: The slot is not open, or a row is missing, unknown, or of another shape or
-                type than this bank's; nothing changed.
+            ValueError: The slot is not open; a row is missing, unknown, or of another shape or
+                type than this bank's; or it can't have come about. Nothing changed.
         """
         self.check_open(slot)
         shapes = row_shapes(self.network, self.learning, self.dtype)
@@ -227,6 +228,7 @@ class SlotBank:
                 raise ValueError(
                     f"{name} must be {dtype} {list(shape)}, got {row.dtype} {list(row.shape)}"
                 )
+        check_rows(self.network, self.parameter_layout, rows)
         for name, row in rows.items():
             getattr(self, name)[slot].copy_(row)
 
@@ -292,9 +294,3 @@ class SlotBank:
         # the lowest numbers are given out first
         self._free = [*range(capacity - 1, self._capacity - 1, -1), *self._free]
         self._capacity = capacity
-
-
-def _check_rate(rate: float) -> None:
-    highest = 100.0
-    if not 0.0 <= rate <= highest:
-        raise ValueError(f"rate must lie in [0, {highest:g}], got {rate!r}")

@@ -24,6 +24,7 @@ def test_the_package_exports_its_public_names_and_nothing_else() -> None:
     public = {"AdvanceResult", "DecayProfile", "EventBlock", "Learner", "LearningSpec"}
     public |= {"NetworkSpec", "NeuronSpec", "SlotIndex", "Strand"}
     public |= {"Model", "ModelFileError", "read_model", "write_model"}
+    public |= {"FileFault", "json_object", "peek", "seal", "unseal", "write_whole"}
 
     assert set(tclif_core.__all__) == public
     assert all(hasattr(tclif_core, name) for name in public)
@@ -309,6 +310,44 @@ def test_rows_that_do_not_fit_replace_nothing(changes: dict[str, Any], text: str
         other.replace(target, rows)
 
     assert_same_bits(slot_tensors(other, target), before)
+
+
+@pytest.mark.parametrize(
+    ("name", "place", "value", "text"),
+    [
+        ("parameters", 0, float("nan"), "parameters holds 1 numbers that are not finite"),
+        ("gradients", 2, float("inf"), "gradients holds 1 numbers that are not finite"),
+        ("second_moment", 1, -1e-9, "second_moment holds a number below 0"),
+        ("counters", (0, 0), -1, "counters holds a number below 0"),
+        ("counters", (1, 2), 2**53 + 1, "counters holds a number above"),
+        ("updates", 0, -3, "updates holds a number below 0"),
+        ("rates", (), 100.5, "rate must lie in"),
+        ("seeds", (), -1, "seeds holds a number below 0"),
+    ],
+)
+def test_rows_that_can_not_have_come_about_replace_nothing(
+    name: str, place: int | tuple[int, ...], value: float, text: str
+) -> None:
+    learner, slot = _trained()
+    other, target = _trained(seed=2)
+    before = slot_tensors(other, target)
+    rows = learner.export(slot)
+    rows[name][place] = value
+
+    with pytest.raises(ValueError, match=text):
+        other.replace(target, rows)
+
+    assert_same_bits(slot_tensors(other, target), before)
+
+
+def test_a_number_of_a_layer_outside_its_interval_replaces_nothing() -> None:
+    learner, slot = _trained()
+    rows = learner.export(slot)
+    field = learner.bank.parameter_layout.fields["layer0.soma_decay_minimum"]
+    rows["parameters"][field.offset] = 1.5
+
+    with pytest.raises(ValueError, match=r"layer0.soma_decay_minimum must lie in"):
+        learner.replace(slot, rows)
 
 
 def test_loaded_weights_begin_with_nothing_behind_them() -> None:
