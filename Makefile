@@ -33,6 +33,10 @@ format: install ## rewrite the code in the house format
 	$(BIN)/ruff format $(CODE)
 	$(BIN)/ruff check --fix $(CODE)
 
+.PHONY: metrics
+metrics: install ## write docs/metrics.md anew after a metric changed
+	$(BIN)/python -m service.metrics_table
+
 .PHONY: settings
 settings: install ## write docs/settings.md anew after a setting changed
 	$(BIN)/python -m service.settings_table

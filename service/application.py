@@ -17,11 +17,13 @@ from service.errors import ServiceError, Unauthorized
 from service.origin_check import OriginCheck, problem
 from service.request_form import RequestForm
 from service.session_registry import VERSION, SessionRegistry
+from service.session_series import SessionSeries
 from service.settings import Settings
 from service.telemetry import Telemetry
 from service.tick_engine import TickEngine
 from service.token_book import TokenBook
 from service.token_file import TokensUnreadable
+from service.vital_signs import VitalSignsReader
 
 _log = logging.getLogger(__name__)
 
@@ -44,6 +46,7 @@ class Service:
         self.telemetry = Telemetry()
         self.engine = TickEngine(settings.engine, self.telemetry, loop)
         self.registry = SessionRegistry(self.engine, settings.session, settings.socket)
+        self.vital_signs = VitalSignsReader(self.engine, self.registry)
         self.is_ready = False
         self.connections: set[websocket_route.Connection] = set()
         self._watch()
@@ -88,18 +91,19 @@ class Service:
         await asyncio.to_thread(self.engine.stop)
 
     def _watch(self) -> None:
-        registry = self.registry
-        self.telemetry.watch("sessions", "Sessions in memory.", lambda: len(registry))
+        self.telemetry.watch("ready", "Whether sessions can be opened.", lambda: self.is_ready)
         self.telemetry.watch(
-            "sessions_attached",
-            "Sessions with a connection.",
-            lambda: sum(session.is_attached for session in registry),
+            "session_bytes",
+            "Memory that the sessions' networks are accounted for.",
+            lambda: self.registry.bytes_used,
         )
         self.telemetry.watch(
-            "backlog_ticks",
-            "Ticks that wait to be computed.",
-            lambda: sum(session.queued_ticks for session in registry),
+            "session_bytes_limit",
+            "Most that they may take together.",
+            lambda: self.settings.session.max_total_bytes,
         )
+        n_single = self.settings.telemetry.single_sessions
+        self.telemetry.add(SessionSeries(self.registry, self.vital_signs, single_sessions=n_single))
 
 
 def create_app(settings: Settings) -> FastAPI:

@@ -67,8 +67,10 @@ async def download_weights(request: Request, principal: Caller, name: str) -> Re
 @router.get("/metrics", response_class=Response)
 async def show_metrics(request: Request) -> Response:
     """Show the server's metrics in Prometheus' text format."""
+    service = request.app.state.service
+    await service.vital_signs.refresh()
     return Response(
-        request.app.state.service.telemetry.page(),
+        service.telemetry.page(),
         media_type="text/plain; version=0.0.4; charset=utf-8",
     )
 

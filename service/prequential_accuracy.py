@@ -2,22 +2,31 @@
 
 from collections import deque
 
-from service.state_tree import Tree, listed, whole
+from service.drift import DriftDetector
+from service.state_tree import Tree, branch, listed, whole
 
 
 class PrequentialAccuracy:
-    """Accuracy over the last ``window`` labelled segments, and over all of them."""
+    """Accuracy over the last ``window`` labelled segments, and over all of them.
+
+    Attributes:
+        n_scored: Predictions that were scored.
+        n_correct: Those that were right.
+        drift: Whether the share of right ones has changed.
+    """
 
     def __init__(self, window: int) -> None:
         self._recent: deque[bool] = deque(maxlen=window)
         self.n_scored = 0
         self.n_correct = 0
+        self.drift = DriftDetector()
 
     def score(self, *, correct: bool) -> None:
         """Take one prediction that was made before its label was learnt."""
         self._recent.append(correct)
         self.n_scored += 1
         self.n_correct += correct
+        self.drift.take(correct=correct)
 
     @property
     def windowed(self) -> float:
@@ -35,6 +44,7 @@ class PrequentialAccuracy:
             "recent": list(self._recent),
             "n_scored": self.n_scored,
             "n_correct": self.n_correct,
+            "drift": self.drift.capture(),
         }
 
     def restore(self, tree: Tree) -> None:
@@ -42,3 +52,4 @@ class PrequentialAccuracy:
         self._recent.clear()
         self._recent.extend(bool(correct) for correct in listed(tree, "recent"))
         self.n_scored, self.n_correct = whole(tree, "n_scored"), whole(tree, "n_correct")
+        self.drift.restore(branch(tree, "drift"))

@@ -62,6 +62,11 @@ class SessionRegistry:
         """How many sessions there are."""
         return len(self._sessions)
 
+    @property
+    def bytes_used(self) -> int:
+        """Memory that the sessions' networks are accounted for."""
+        return self._bytes_used
+
     def get(self, key: SessionKey) -> Session | None:
         """Return the session of that key, if there is one."""
         return self._sessions.get(key)

@@ -74,6 +74,7 @@ class Session:
         applied: Number of the last message whose effects are all done.
         durable: Number of the last message that is safe; 0 while nothing is stored.
         n_ticks: Ticks inside segments that were computed.
+        active_s: When its last message was read, on the monotonic clock; 0 before the first.
         is_notified: Whether the engine was told of its work and has not looked yet.
         failure: Why it is quarantined or gone, if so.
     """
@@ -100,6 +101,7 @@ class Session:
         self.applied = 0
         self.durable = 0
         self.n_ticks = 0
+        self.active_s = 0.0
         self.is_notified = False
         self.failure: InternalFailure | None = None
         self._settings = settings
@@ -159,6 +161,7 @@ class Session:
         Raises:
             ProtocolViolation: It can't be applied; nothing changed.
         """
+        self.active_s = arrived_s
         work = self.intake.take(message) if refusal is None else [Refuse(refusal)]
         if message.sequence is not None:
             assert message.sequence == self.received + 1, "messages come in their order"

@@ -223,6 +223,16 @@ class StorageSettings(BaseModel):
     """How long a server that is told to end stores sessions before it ends anyway."""
 
 
+class TelemetrySettings(BaseModel):
+    """What the server tells of itself."""
+
+    model_config = _STRICT
+
+    single_sessions: Annotated[int, Field(ge=0, le=1000)] = 50
+    """Sessions with series of their own in `/metrics`, the most recently active ones; 0 for none.
+    """
+
+
 class Settings(BaseSettings):
     """All rooms' settings; ``TCLIF_ENGINE__KERNEL=reference`` sets ``engine.kernel``."""
 
@@ -236,6 +246,8 @@ class Settings(BaseSettings):
     session: SessionSettings = SessionSettings()
     engine: EngineSettings = EngineSettings()
     storage: StorageSettings = StorageSettings()
+
+    telemetry: TelemetrySettings = TelemetrySettings()
 
     @model_validator(mode="after")
     def _every_variable_has_a_room(self) -> Self:

@@ -1,14 +1,43 @@
-"""What the server measures of itself, for Prometheus: aggregates over all sessions."""
+"""What the server counts of itself, for Prometheus: aggregates over all sessions.
 
-from collections.abc import Callable
+What is read when somebody asks, the sessions' gauges and distributions, is in `session_series`.
+"""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+import platform
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
 
+import torch
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    Info,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+from typing_extensions import override
+
+from service.segmentation import Counters
 from service.visit import Delivery
 from service.wire_protocol import ErrorMessage, Learned, Prediction
 
-_SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+# 50 ms is what a sensor's user does not notice: finest around it
+_LAG_SECONDS = (
+    *(0.001, 0.002, 0.005, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.075),
+    *(0.1, 0.15, 0.2, 0.5, 1.0, 2.0, 5.0),
+)
+_TICK_SECONDS = (1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
+_SNAPSHOT_SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+_SNAPSHOT_BYTES = tuple(4.0**power * 1024 for power in range(2, 11))
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128)
+_BATCH_TICKS = (1, 4, 16, 64, 256, 1024, 4096)
 
 
 class Telemetry:
@@ -16,48 +45,126 @@ class Telemetry:
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        PlatformCollector(registry=self._registry)
+        GCCollector(registry=self._registry)
+        build = Info("tclif_build", "What runs here.", registry=self._registry)
+        packages = {name: version(name) for name in ("numpy", "torch")}
+        build.info({"version": version("tclif"), "python": platform.python_version()} | packages)
         self._ticks = self._counter("ticks", "Ticks inside segments that were computed.")
         self._lesson_ticks = self._counter("lesson_ticks", "Ticks that lessons computed.")
         self._lessons = self._counter("lessons", "Lessons whose update was applied.")
         self._messages = self._counter("messages_applied", "Client messages that are done.")
         self._events = self._counter("events", "Events that came, dropped ones included.")
+        self._dropped = self._counter(
+            "dropped_events", "Events that moved no network, or not in full.", "reason"
+        )
+        for reason in ("late", "outside_segments", "saturated"):
+            self._dropped.labels(reason)
         self._predictions = self._counter("predictions", "Predictions made.", "final")
         self._labelled = self._counter("segments_labelled", "Labelled segments.", "correct")
+        for truth in ("false", "true"):
+            self._predictions.labels(truth)
+            self._labelled.labels(truth)
         self._errors = self._counter("errors", "Errors that clients were told.", "code", "fatal")
-        self._batch_rows = Histogram(
-            "tclif_batch_rows",
-            "Sessions that computed ticks in one batch.",
-            buckets=_ROWS,
-            registry=self._registry,
+        self._handshakes_refused = self._counter(
+            "handshakes_refused", "Connections refused before they were open.", "code"
         )
-        self._batch_seconds = self._histogram("batch_seconds", "Duration of one batch.")
+        self._connections = Gauge(
+            "tclif_connections", "WebSocket connections that are open.", registry=self._registry
+        )
+        self._connections_closed = self._counter(
+            "connections_closed", "WebSocket connections that ended.", "code"
+        )
+        self._batch_rows = self._histogram(
+            "batch_rows", "Sessions that computed ticks in one batch.", _ROWS
+        )
+        self._batch_ticks = self._histogram(
+            "batch_ticks", "Ticks of all sessions in one batch.", _BATCH_TICKS
+        )
+        self._batch_seconds = self._histogram(
+            "batch_seconds", "Duration of one batch.", _LAG_SECONDS
+        )
+        self._tick_seconds = self._histogram(
+            "tick_seconds", "Duration of a batch for each of its ticks.", _TICK_SECONDS
+        )
         self._lag_seconds = self._histogram(
-            "lag_seconds", "From a message's arrival to its prediction leaving."
+            "lag_seconds", "From a message's arrival to its prediction leaving.", _LAG_SECONDS
         )
+        self._snapshot_seconds = self._histogram(
+            "snapshot_seconds", "From a snapshot's capture to its being safe.", _SNAPSHOT_SECONDS
+        )
+        self._snapshot_bytes = self._histogram(
+            "snapshot_bytes", "Size of a stored snapshot.", _SNAPSHOT_BYTES
+        )
+        self._snapshot_failures = self._counter(
+            "snapshot_failures", "Snapshots that could not be stored."
+        )
+        self._registry.register(_DeviceMemory())
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"tclif_{name}", text, labels, registry=self._registry)
 
-    def _histogram(self, name: str, text: str) -> Histogram:
-        return Histogram(f"tclif_{name}", text, buckets=_SECONDS, registry=self._registry)
+    def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(f"tclif_{name}", text, buckets=buckets, registry=self._registry)
 
     def watch(self, name: str, text: str, read: Callable[[], float]) -> None:
         """Show a gauge whose value is read when it is asked for; on the event loop."""
         Gauge(f"tclif_{name}", text, registry=self._registry).set_function(read)
 
-    def batch_done(self, *, n_rows: int, seconds: float) -> None:
+    def add(self, collector: Collector) -> None:
+        """Show metrics that are made when they are asked for; on the event loop."""
+        self._registry.register(collector)
+
+    def batch_done(self, *, n_rows: int, n_ticks: int, seconds: float) -> None:
         """Count one batch; on the engine thread."""
         if n_rows:
             self._batch_rows.observe(n_rows)
+            self._batch_ticks.observe(n_ticks)
             self._batch_seconds.observe(seconds)
+            self._tick_seconds.observe(seconds / n_ticks)
 
     def events_came(self, n_events: int) -> None:
         """Count the events of one frame."""
         self._events.inc(n_events)
 
+    def events_dropped(self, before: Counters, after: Counters) -> None:
+        """Count what one message moved of a session's dropped events."""
+        if after is not before:
+            self._dropped.labels("late").inc(after.n_late - before.n_late)
+            self._dropped.labels("outside_segments").inc(after.n_outside - before.n_outside)
+            self._dropped.labels("saturated").inc(after.n_saturated - before.n_saturated)
+
     def error_told(self, code: str, *, fatal: bool) -> None:
         """Count an error that a client is told."""
         self._errors.labels(code, str(fatal).lower()).inc()
+
+    def handshake_refused(self, code: str) -> None:
+        """Count a connection that is answered with an HTTP error."""
+        self._handshakes_refused.labels(code).inc()
+
+    def connection_opened(self) -> None:
+        """Count a connection."""
+        self._connections.inc()
+
+    def connection_closed(self, code: int | None) -> None:
+        """Count a connection's end by our close code, None where the peer left without one."""
+        self._connections.dec()
+        self._connections_closed.labels("lost" if code is None else str(int(code))).inc()
+
+    def snapshot_stored(self, *, seconds: float, n_bytes: int) -> None:
+        """Count a snapshot that is stored and verified; from any thread.
+
+        Args:
+            seconds: From its capture on.
+            n_bytes: Of its file.
+        """
+        self._snapshot_seconds.observe(seconds)
+        self._snapshot_bytes.observe(n_bytes)
+
+    def snapshot_failed(self) -> None:
+        """Count a snapshot that could not be stored; from any thread."""
+        self._snapshot_failures.inc()
 
     def delivered(self, delivery: Delivery, now_s: float) -> None:
         """Count what a session's visit brought."""
@@ -79,3 +186,22 @@ class Telemetry:
     def page(self) -> bytes:
         """Return the metrics in Prometheus' text format."""
         return generate_latest(self._registry)
+
+    def families(self) -> list[Metric]:
+        """Return every metric with its name, kind and meaning, for the page that explains them."""
+        return list(self._registry.collect())
+
+
+class _DeviceMemory(Collector):
+    """What torch holds of the memory of each accelerator; nothing where there is none in use."""
+
+    @override
+    def collect(self) -> Iterator[Metric]:
+        family = GaugeMetricFamily(
+            "tclif_device_memory_bytes", "Memory of an accelerator.", labels=["device", "kind"]
+        )
+        for device in range(torch.cuda.device_count()):
+            name = f"cuda:{device}"
+            family.add_metric([name, "allocated"], torch.cuda.memory_allocated(device))
+            family.add_metric([name, "reserved"], torch.cuda.memory_reserved(device))
+        yield family

@@ -100,6 +100,10 @@ class TickEngine:
         slot = learner.open(seed=seed, rate=configuration.request.learning.rate)
         return SessionNetwork(learner, slot, configuration, settings)
 
+    def bank_bytes(self) -> int:
+        """Return what the learners take in memory, free slots included; on the engine thread."""
+        return sum(learner.memory_bytes for learner in self._learners.values())
+
     def close_network(self, session: Session) -> None:
         """Free a session's slot and forget what was queued; on the engine thread."""
         self._scheduler.discard(session)
@@ -147,6 +151,7 @@ class TickEngine:
                 self._scheduler.add(session)
         self._telemetry.batch_done(
             n_rows=sum(len(pairs) for pairs in by_learner.values()),
+            n_ticks=sum(row.block.n_ticks for pairs in by_learner.values() for _, row in pairs),
             seconds=time.monotonic() - began_s,
         )
         deliveries = [(session, session.network.collect()) for session in sessions]

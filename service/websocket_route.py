@@ -59,6 +59,7 @@ async def stream(socket: WebSocket, principal: Caller) -> None:
     if SUBPROTOCOL not in socket.scope["subprotocols"]:
         offered = socket.scope["subprotocols"]
         refusal = f"subprotocols {offered} came; expected {SUBPROTOCOL!r} among them"
+        socket.app.state.service.telemetry.handshake_refused("bad_message")
         await socket.send_denial_response(problem(400, "bad_message", refusal))
         return
     await socket.accept(SUBPROTOCOL)
@@ -67,10 +68,12 @@ async def stream(socket: WebSocket, principal: Caller) -> None:
         socket, principal, service.registry, service.settings.socket, service.telemetry
     )
     service.connections.add(connection)
+    service.telemetry.connection_opened()
     try:
         await connection.serve()
     finally:
         service.connections.discard(connection)
+        service.telemetry.connection_closed(connection.close_code)
 
 
 class Connection:
@@ -98,6 +101,11 @@ class Connection:
         self._outbox = Outbox(settings, time.monotonic)
         self._session: Session | None = None
         self.ended = asyncio.Event()
+
+    @property
+    def close_code(self) -> int | None:
+        """How the server closed it, None while it did not."""
+        return self._outbox.close_code
 
     async def serve(self) -> None:
         """Read and write until either side ends the connection."""
@@ -192,7 +200,9 @@ class Connection:
         else:
             if isinstance(message, EventFrame):
                 self._telemetry.events_came(message.count)
+            dropped = session.intake.segmentation.counters
             session.accept(message, arrived_s, refusal)
+            self._telemetry.events_dropped(dropped, session.intake.segmentation.counters)
             await session.wait_for_room()
 
     async def _open(self, request: Open) -> None:

@@ -67,6 +67,11 @@ class Learner:
         """How many slots are open."""
         return self.bank.n_open
 
+    @property
+    def memory_bytes(self) -> int:
+        """What all slots take together, free ones included."""
+        return self.bank.capacity * slot_bytes(self.network, self.learning, self.bank.dtype)
+
     def open(self, *, seed: int, rate: float) -> SlotIndex:
         """Open a session with fresh weights, a function of the seed and the specification.
 

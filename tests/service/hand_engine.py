@@ -75,6 +75,10 @@ class HandEngine:
         session.network.learner.close(session.network.slot)
         self.n_closed += 1
 
+    def bank_bytes(self) -> int:
+        """Return what the slot banks take."""
+        return 4096
+
     def compute(self, session: Session) -> None:
         """Do all that waits in a session's inbox and deliver it."""
         network = session.network

@@ -258,7 +258,7 @@ async def test_metrics_count_what_the_server_does(server: RunningServer) -> None
         await partner.say("no JSON")
         await partner.closed()
     async with asyncio.timeout(TIMEOUT_S):
-        while (after := await metrics(server))["tclif_sessions_attached"]:
+        while (after := await metrics(server))["tclif_sessions{state=attached}"]:
             pass
 
     def grew(name: str) -> float:
@@ -282,8 +282,10 @@ async def test_metrics_count_what_the_server_does(server: RunningServer) -> None
     assert grew("tclif_lag_seconds_count") == 6
     assert grew("tclif_batch_rows_count") >= 4
     assert grew("tclif_batch_seconds_count") == grew("tclif_batch_rows_count")
-    assert (before["tclif_sessions"], during["tclif_sessions"]) == (0, 1)
-    assert during["tclif_sessions_attached"] == 1
+    states = [before, during, after]
+    assert [page["tclif_sessions{state=attached}"] for page in states] == [0, 1, 0]
+    assert [page["tclif_sessions{state=detached}"] for page in states] == [0, 0, 1]
+    assert [page["tclif_connections"] for page in states] == [0, 1, 0]
     assert after["tclif_backlog_ticks"] == 0
 
 

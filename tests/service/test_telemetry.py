@@ -1,7 +1,12 @@
 """What is counted, and under which name."""
 
+from importlib.metadata import version
+
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from service.errors import CloseCode
+from service.segmentation import Counters
 from service.telemetry import Telemetry
 from service.visit import Delivery
 from service.wire_protocol import ErrorMessage, Learned, Prediction
@@ -70,12 +75,78 @@ def test_events_and_fatal_errors_are_counted() -> None:
 def test_a_batch_without_ticks_is_no_batch() -> None:
     telemetry = Telemetry()
 
-    telemetry.batch_done(n_rows=0, seconds=1.0)
-    telemetry.batch_done(n_rows=3, seconds=0.25)
+    telemetry.batch_done(n_rows=0, n_ticks=0, seconds=1.0)
+    telemetry.batch_done(n_rows=3, n_ticks=50, seconds=0.25)
 
     counted = samples(telemetry)
     assert (counted["tclif_batch_rows_count", ()], counted["tclif_batch_rows_sum", ()]) == (1, 3)
+    assert counted["tclif_batch_ticks_sum", ()] == 50
     assert counted["tclif_batch_seconds_sum", ()] == 0.25
+    # 0.25 s for 50 ticks
+    assert counted["tclif_tick_seconds_sum", ()] == pytest.approx(0.005)
+
+
+def test_buckets_of_the_lag_are_fine_around_50_ms() -> None:
+    telemetry = Telemetry()
+    # 39, 41, 49, 51 and 61 ms
+    lags = [0.039, 0.041, 0.049, 0.051, 0.061]
+
+    telemetry.delivered(Delivery(answered_s=[-lag for lag in lags]), now_s=0.0)
+
+    counted = samples(telemetry)
+    at_most = [counted["tclif_lag_seconds_bucket", (edge,)] for edge in ("0.04", "0.05", "0.06")]
+    assert at_most == [1, 3, 4]
+
+
+def test_dropped_events_are_counted_by_reason() -> None:
+    telemetry = Telemetry()
+    before = Counters(n_outside=5, n_late=1, n_saturated=0)
+
+    telemetry.events_dropped(before, Counters(n_outside=5, n_late=3, n_saturated=7))
+
+    counted = samples(telemetry)
+    assert counted["tclif_dropped_events_total", ("late",)] == 2
+    assert counted["tclif_dropped_events_total", ("outside_segments",)] == 0
+    assert counted["tclif_dropped_events_total", ("saturated",)] == 7
+
+
+def test_snapshots_are_counted_by_what_became_of_them() -> None:
+    telemetry = Telemetry()
+
+    telemetry.snapshot_stored(seconds=0.03, n_bytes=1 << 20)
+    telemetry.snapshot_stored(seconds=0.01, n_bytes=1 << 21)
+    telemetry.snapshot_failed()
+
+    counted = samples(telemetry)
+    assert counted["tclif_snapshot_seconds_count", ()] == 2
+    assert counted["tclif_snapshot_seconds_sum", ()] == pytest.approx(0.04)
+    assert counted["tclif_snapshot_bytes_sum", ()] == 3 << 20
+    assert counted["tclif_snapshot_failures_total", ()] == 1
+
+
+def test_connections_come_and_go() -> None:
+    telemetry = Telemetry()
+
+    for _ in range(3):
+        telemetry.connection_opened()
+    telemetry.connection_closed(CloseCode.TRY_AGAIN)
+    telemetry.connection_closed(None)
+    telemetry.handshake_refused("unauthorized")
+
+    counted = samples(telemetry)
+    assert counted["tclif_connections", ()] == 1
+    assert counted["tclif_connections_closed_total", ("1013",)] == 1
+    assert counted["tclif_connections_closed_total", ("lost",)] == 1
+    assert counted["tclif_handshakes_refused_total", ("unauthorized",)] == 1
+
+
+def test_the_page_tells_what_runs_and_how_the_process_is() -> None:
+    counted = samples(Telemetry())
+
+    [build] = [labels for name, labels in counted if name == "tclif_build_info"]
+    assert version("tclif") in build
+    assert counted["process_resident_memory_bytes", ()] > 0
+    assert counted["process_open_fds", ()] > 0
 
 
 def test_a_watched_value_is_read_when_the_page_is() -> None:

@@ -1,0 +1,29 @@
+"""The series that a server can expose, by name."""
+
+import asyncio
+
+from prometheus_client.metrics_core import Metric
+
+from service.application import Service
+from service.settings import Settings
+
+_SUFFIXES = {
+    "counter": ("_total",),
+    "histogram": ("_bucket", "_sum", "_count"),
+    "gaugehistogram": ("_bucket", "_gsum", "_gcount"),
+    "info": ("_info",),
+    "gauge": ("",),
+}
+
+
+def exposed_series() -> set[str]:
+    """Return the names of all series in the registry of a server that does not run."""
+
+    async def families() -> list[Metric]:
+        return Service(Settings(), asyncio.get_running_loop()).telemetry.families()
+
+    return {
+        family.name + suffix
+        for family in asyncio.run(families())
+        for suffix in _SUFFIXES[family.type]
+    }
