@@ -8,6 +8,7 @@ from prometheus_client.metrics_core import Metric
 
 from service.application import Service
 from service.settings import Settings
+from service.token_book import TokenBook
 
 PAGE = Path(__file__).parents[1] / "docs" / "metrics.md"
 """Where the page lies in a checkout."""
@@ -62,7 +63,7 @@ def metrics_page() -> str:
 
 
 async def _families() -> list[Metric]:
-    return Service(Settings(), asyncio.get_running_loop()).telemetry.families()
+    return Service(Settings(), TokenBook(None), asyncio.get_running_loop()).telemetry.families()
 
 
 def _table(title: str, families: list[Metric]) -> str:

@@ -6,6 +6,7 @@ from prometheus_client.metrics_core import Metric
 
 from service.application import Service
 from service.settings import Settings
+from service.token_book import TokenBook
 
 _SUFFIXES = {
     "counter": ("_total",),
@@ -20,7 +21,7 @@ def exposed_series() -> set[str]:
     """Return the names of all series in the registry of a server that does not run."""
 
     async def families() -> list[Metric]:
-        return Service(Settings(), asyncio.get_running_loop()).telemetry.families()
+        return Service(Settings(), TokenBook(None), asyncio.get_running_loop()).telemetry.families()
 
     return {
         family.name + suffix
