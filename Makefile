@@ -58,6 +58,11 @@ check: lint types ## lint and types
 test: check ## the checks, then every test
 	$(BIN)/pytest
 
+.PHONY: fuzz
+fuzz: install ## a million random messages, about 12 minutes
+	$(BIN)/python -m tests.fuzz.million --inputs 1000000 --seed 1
+	$(BIN)/python -m tests.fuzz.atheris_decoder -runs=500000
+
 .PHONY: coverage
 coverage: install ## tests with branch coverage
 	$(BIN)/coverage run -m pytest
