@@ -9,14 +9,17 @@ from collections.abc import Callable
 from http import HTTPStatus
 
 from starlette.requests import HTTPConnection
+from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.allowance import Allowance
 from service.audit import Act, record
-from service.logs import begin_subject
+from service.errors import QuotaExceeded
+from service.logs import LogSubject, begin_subject
 from service.origin_check import problem
 from service.principals import LOCAL, Principal
 from service.token_book import TokenBook
+from service.traffic_quota import TrafficQuota
 
 PUBLIC_PATHS = frozenset({"/health/live", "/health/ready"})
 """Pages without credentials."""
@@ -46,10 +49,15 @@ class Access:
     """ASGI middleware that finds out who sends a request, and answers 401 or 403 to others."""
 
     def __init__(
-        self, app: ASGIApp, tokens: TokenBook, clock: Callable[[], float] = time.monotonic
+        self,
+        app: ASGIApp,
+        tokens: TokenBook,
+        traffic: TrafficQuota,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._app = app
         self._tokens = tokens
+        self._traffic = traffic
         self._audited = Allowance(AUDITED_REFUSALS_PER_S, AUDITED_REFUSALS_PER_S, clock)
         self._n_silent = 0
 
@@ -60,20 +68,30 @@ class Access:
             return
         connection = HTTPConnection(scope)
         subject = begin_subject(peer=connection.client.host if connection.client else "-")
-        if scope["path"] not in PUBLIC_PATHS:
-            try:
-                principal = self._recognise(connection)
-                subject.principal = principal.name
-                _check_role(principal, scope["path"])
-            except AccessDenied as denied:
-                self._write_down(denied, scope["path"])
-                response = problem(denied.status, "unauthorized", str(denied))
-                if denied.status == HTTPStatus.UNAUTHORIZED:
-                    response.headers["WWW-Authenticate"] = 'Bearer realm="tclif"'
-                await response(scope, receive, send)
-                return
-            connection.state.principal = principal
-        await self._app(scope, receive, send)
+        refusal = None if scope["path"] in PUBLIC_PATHS else self._refuse(connection, subject)
+        await (refusal or self._app)(scope, receive, send)
+
+    def _refuse(self, connection: HTTPConnection, subject: LogSubject) -> Response | None:
+        """Note whose request it is and return None, or else the answer to somebody who may not."""
+        path = connection.scope["path"]
+        try:
+            principal = self._recognise(connection)
+            subject.principal = principal.name
+            _check_role(principal, path)
+            if connection.scope["type"] == "http":
+                self._traffic.of(principal.name).ask()
+        except AccessDenied as denied:
+            self._write_down(denied, path)
+            answer = problem(denied.status, "unauthorized", str(denied))
+            if denied.status == HTTPStatus.UNAUTHORIZED:
+                answer.headers["WWW-Authenticate"] = 'Bearer realm="tclif"'
+            return answer
+        except QuotaExceeded as error:
+            answer = problem(error.http_status, error.code, error.message)
+            answer.headers["Retry-After"] = "1"
+            return answer
+        connection.state.principal = principal
+        return None
 
     def _recognise(self, connection: HTTPConnection) -> Principal:
         if not self._tokens.is_configured:

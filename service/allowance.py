@@ -27,12 +27,6 @@ class Allowance:
         self._left -= amount
         return max(0.0, -self._left / self._per_s)
 
-    @property
-    def is_full(self) -> bool:
-        """Whether all of it is there: one that nobody has used is like a new one."""
-        self._refill()
-        return self._left >= self._burst
-
     def _refill(self) -> None:
         now_s = self._clock()
         self._left = min(self._burst, self._left + (now_s - self._as_of_s) * self._per_s)

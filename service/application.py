@@ -16,6 +16,7 @@ from service.audit import Act, record
 from service.errors import ServiceError, Unauthorized
 from service.origin_check import OriginCheck, problem
 from service.request_form import RequestForm
+from service.session_quota import SessionQuota
 from service.session_registry import VERSION, SessionRegistry
 from service.session_series import SessionSeries
 from service.settings import Settings
@@ -23,6 +24,7 @@ from service.telemetry import Telemetry
 from service.tick_engine import TickEngine
 from service.token_book import TokenBook
 from service.token_file import TokensUnreadable
+from service.traffic_quota import TrafficQuota
 from service.vital_signs import VitalSignsReader
 
 _log = logging.getLogger(__name__)
@@ -39,13 +41,23 @@ class Service:
     """
 
     def __init__(
-        self, settings: Settings, tokens: TokenBook, loop: asyncio.AbstractEventLoop
+        self,
+        settings: Settings,
+        tokens: TokenBook,
+        traffic: TrafficQuota,
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
         self.settings = settings
         self.tokens = tokens
+        self.traffic = traffic
         self.telemetry = Telemetry()
         self.engine = TickEngine(settings.engine, self.telemetry, loop)
-        self.registry = SessionRegistry(self.engine, settings.session, settings.socket)
+        self.registry = SessionRegistry(
+            self.engine,
+            settings.session,
+            settings.socket,
+            SessionQuota(settings.session, settings.quota),
+        )
         self.vital_signs = VitalSignsReader(self.engine, self.registry)
         self.is_ready = False
         self.connections: set[websocket_route.Connection] = set()
@@ -113,10 +125,11 @@ def create_app(settings: Settings) -> FastAPI:
         TokensUnreadable: There should be a file of tokens, and it can't be read.
     """
     tokens = TokenBook(settings.access.tokens_file)
+    traffic = TrafficQuota(settings.quota)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        service = Service(settings, tokens, asyncio.get_running_loop())
+        service = Service(settings, tokens, traffic, asyncio.get_running_loop())
         app.state.service = service
         await service.start()
         yield
@@ -128,7 +141,7 @@ def create_app(settings: Settings) -> FastAPI:
     allowed_hosts = (*settings.listener.allowed_hosts, settings.listener.host)
     # from the inside to the outside: who comes from a foreign page is not even asked for a token
     app.add_middleware(RequestForm, settings=settings.listener)
-    app.add_middleware(Access, tokens=tokens)
+    app.add_middleware(Access, tokens=tokens, traffic=traffic)
     app.add_middleware(OriginCheck, allowed_hosts=allowed_hosts)
     app.include_router(http_routes.router)
     app.include_router(websocket_route.router)

@@ -9,6 +9,7 @@ from prometheus_client.metrics_core import Metric
 from service.application import Service
 from service.settings import Settings
 from service.token_book import TokenBook
+from service.traffic_quota import TrafficQuota
 
 PAGE = Path(__file__).parents[1] / "docs" / "metrics.md"
 """Where the page lies in a checkout."""
@@ -63,7 +64,9 @@ def metrics_page() -> str:
 
 
 async def _families() -> list[Metric]:
-    return Service(Settings(), TokenBook(None), asyncio.get_running_loop()).telemetry.families()
+    settings, loop = Settings(), asyncio.get_running_loop()
+    traffic = TrafficQuota(settings.quota)
+    return Service(settings, TokenBook(None), traffic, loop).telemetry.families()
 
 
 def _table(title: str, families: list[Metric]) -> str:

@@ -13,11 +13,11 @@ from service.errors import (
     Draining,
     EpochMismatch,
     InternalFailure,
-    QuotaExceeded,
     UnknownSession,
 )
 from service.outbox import Outbox
 from service.principals import SessionKey
+from service.session_quota import SessionQuota
 from service.sessions import Engine, Session
 from service.settings import SessionSettings, SocketSettings
 from service.wire_protocol import NUMBER_LIMIT, Limits, Open
@@ -35,16 +35,18 @@ class SessionRegistry:
     """
 
     def __init__(
-        self, engine: Engine, settings: SessionSettings, socket_settings: SocketSettings
+        self,
+        engine: Engine,
+        settings: SessionSettings,
+        socket_settings: SocketSettings,
+        quota: SessionQuota,
     ) -> None:
         self._engine = engine
         self._settings = settings
+        self._quota = quota
         self._sessions: dict[SessionKey, Session] = {}
         # one open at a time for each key: a take-over waits, and nobody may slip in between
         self._opening: WeakValueDictionary[SessionKey, asyncio.Lock] = WeakValueDictionary()
-        # sessions that are being made count already
-        self._n_reserved = 0
-        self._bytes_used = 0
         self.is_draining = False
         self.limits = Limits(
             max_message_bytes=socket_settings.max_message_bytes,
@@ -65,7 +67,7 @@ class SessionRegistry:
     @property
     def bytes_used(self) -> int:
         """Memory that the sessions' networks are accounted for."""
-        return self._bytes_used
+        return self._quota.bytes_in_memory
 
     def get(self, key: SessionKey) -> Session | None:
         """Return the session of that key, if there is one."""
@@ -123,7 +125,7 @@ class SessionRegistry:
         if session is None:
             return False
         session.retire()
-        self._release(self._bytes_of(session.configuration))
+        self._quota.release(key.principal, self._bytes_of(session.configuration))
         await asyncio.wrap_future(self._engine.call(lambda: self._engine.close_network(session)))
         record(Act.DELETE, **session.log_fields)
         return True
@@ -135,7 +137,9 @@ class SessionRegistry:
                 " an epoch to begin anew"
             )
         configuration = SessionConfiguration.resolve(request, self._settings)
-        n_bytes = self._reserve(configuration)
+        n_bytes = self._bytes_of(configuration)
+        # a session that is being made counts already
+        self._quota.reserve(key.principal, n_bytes)
         seed = secrets.randbelow(NUMBER_LIMIT) if request.seed is None else request.seed
         try:
             network = await asyncio.wrap_future(
@@ -144,7 +148,7 @@ class SessionRegistry:
                 )
             )
         except BaseException:
-            self._release(n_bytes)
+            self._quota.release(key.principal, n_bytes)
             raise
         session = Session(
             key,
@@ -172,32 +176,6 @@ class SessionRegistry:
         await session.wait_until_drained()
         if session.failure is not None:
             raise InternalFailure(session.failure.message)
-
-    def _reserve(self, configuration: SessionConfiguration) -> int:
-        """Account for one more session before anything is allocated."""
-        settings = self._settings
-        n_bytes = self._bytes_of(configuration)
-        if n_bytes > settings.max_session_bytes:
-            raise QuotaExceeded(
-                f"the network takes {n_bytes} bytes; expected at most {settings.max_session_bytes}"
-            )
-        if self._n_reserved >= settings.max_sessions:
-            raise QuotaExceeded(
-                f"{self._n_reserved} sessions exist; expected fewer than"
-                f" {settings.max_sessions} before a new one"
-            )
-        if self._bytes_used + n_bytes > settings.max_total_bytes:
-            raise QuotaExceeded(
-                f"the network takes {n_bytes} bytes and all others {self._bytes_used}; expected"
-                f" at most {settings.max_total_bytes} together"
-            )
-        self._n_reserved += 1
-        self._bytes_used += n_bytes
-        return n_bytes
-
-    def _release(self, n_bytes: int) -> None:
-        self._n_reserved -= 1
-        self._bytes_used -= n_bytes
 
     @staticmethod
     def _bytes_of(configuration: SessionConfiguration) -> int:

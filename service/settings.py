@@ -73,6 +73,35 @@ class AccessSettings(BaseModel):
     Without it nobody is asked for credentials, and everybody is the administrator ``local``."""
 
 
+class QuotaSettings(BaseModel):
+    """What each principal may have and send."""
+
+    model_config = _STRICT
+
+    sessions: Annotated[int, Field(ge=1)] = 1024
+    """Sessions of one principal, in memory and parked."""
+
+    session_bytes: Annotated[int, Field(ge=1)] = 8 << 30
+    """Learner memory of one principal's sessions together, in memory and parked."""
+
+    events_per_s: Annotated[float, Field(gt=0)] = 5_000_000.0
+    """Events a second over all connections; who sends more is read more slowly and loses nothing.
+    A second's worth may come at once."""
+
+    messages_per_s: Annotated[float, Field(gt=0)] = 20_000.0
+    """Messages a second over all connections, likewise."""
+
+    connections: Annotated[int, Field(ge=1)] = 512
+    """WebSocket connections at a time; one more is closed with 4429."""
+
+    connections_per_minute: Annotated[int, Field(ge=1)] = 3000
+    """WebSocket connections that may begin in a minute; one more is closed with 4429."""
+
+    requests_per_s: Annotated[float, Field(gt=0)] = 500.0
+    """HTTP requests a second, health left out; more are answered with 429. Ten seconds' worth may
+    come at once."""
+
+
 class SocketSettings(BaseModel):
     """One WebSocket connection."""
 
@@ -242,6 +271,7 @@ class Settings(BaseSettings):
 
     listener: ListenerSettings = ListenerSettings()
     access: AccessSettings = AccessSettings()
+    quota: QuotaSettings = QuotaSettings()
     socket: SocketSettings = SocketSettings()
     session: SessionSettings = SessionSettings()
     engine: EngineSettings = EngineSettings()

@@ -67,6 +67,10 @@ class Telemetry:
             self._predictions.labels(truth)
             self._labelled.labels(truth)
         self._errors = self._counter("errors", "Errors that clients were told.", "code", "fatal")
+        self._paced_seconds = self._counter(
+            "paced_seconds",
+            "Time sockets were not read as their principal sent too much.",
+        )
         self._handshakes_refused = self._counter(
             "handshakes_refused", "Connections refused before they were open.", "code"
         )
@@ -134,6 +138,11 @@ class Telemetry:
             self._dropped.labels("late").inc(after.n_late - before.n_late)
             self._dropped.labels("outside_segments").inc(after.n_outside - before.n_outside)
             self._dropped.labels("saturated").inc(after.n_saturated - before.n_saturated)
+
+    def paced(self, seconds: float) -> None:
+        """Count time that a socket was not read because its principal sent too much."""
+        if seconds:
+            self._paced_seconds.inc(seconds)
 
     def error_told(self, code: str, *, fatal: bool) -> None:
         """Count an error that a client is told."""

@@ -19,6 +19,7 @@ from service.errors import (
     Draining,
     Idle,
     InternalFailure,
+    QuotaExceeded,
     Refusal,
     ServiceError,
 )
@@ -30,6 +31,7 @@ from service.session_registry import SessionRegistry
 from service.sessions import Session
 from service.settings import SocketSettings
 from service.telemetry import Telemetry
+from service.traffic_quota import Traffic
 from service.wire_protocol import (
     SUBPROTOCOL,
     ClientMessage,
@@ -64,14 +66,25 @@ async def stream(socket: WebSocket, principal: Caller) -> None:
         return
     await socket.accept(SUBPROTOCOL)
     service = socket.app.state.service
+    traffic = service.traffic.of(principal.name)
     connection = Connection(
-        socket, principal, service.registry, service.settings.socket, service.telemetry
+        socket,
+        principal,
+        traffic=traffic,
+        registry=service.registry,
+        settings=service.settings.socket,
+        telemetry=service.telemetry,
     )
     service.connections.add(connection)
     service.telemetry.connection_opened()
     try:
+        traffic.connect()
+    except QuotaExceeded as error:
+        connection.end(error)
+    try:
         await connection.serve()
     finally:
+        traffic.disconnect()
         service.connections.discard(connection)
         service.telemetry.connection_closed(connection.close_code)
 
@@ -88,12 +101,15 @@ class Connection:
         self,
         socket: WebSocket,
         principal: Principal,
+        *,
+        traffic: Traffic,
         registry: SessionRegistry,
         settings: SocketSettings,
         telemetry: Telemetry,
     ) -> None:
         self._socket = socket
         self.principal = principal
+        self._traffic = traffic
         self._registry = registry
         self._settings = settings
         self._telemetry = telemetry
@@ -198,12 +214,13 @@ class Connection:
         elif isinstance(message, Close):
             await self._close(session, message, arrived_s)
         else:
-            if isinstance(message, EventFrame):
-                self._telemetry.events_came(message.count)
+            n_events = message.count if isinstance(message, EventFrame) else 0
+            self._telemetry.events_came(n_events)
             dropped = session.intake.segmentation.counters
             session.accept(message, arrived_s, refusal)
             self._telemetry.events_dropped(dropped, session.intake.segmentation.counters)
             await session.wait_for_room()
+            self._telemetry.paced(await self._traffic.pace(n_events))
 
     async def _open(self, request: Open) -> None:
         session = await self._registry.open(request, self._outbox, self.principal.name)

@@ -7,6 +7,7 @@ from prometheus_client.metrics_core import Metric
 from service.application import Service
 from service.settings import Settings
 from service.token_book import TokenBook
+from service.traffic_quota import TrafficQuota
 
 _SUFFIXES = {
     "counter": ("_total",),
@@ -21,7 +22,9 @@ def exposed_series() -> set[str]:
     """Return the names of all series in the registry of a server that does not run."""
 
     async def families() -> list[Metric]:
-        return Service(Settings(), TokenBook(None), asyncio.get_running_loop()).telemetry.families()
+        settings, loop = Settings(), asyncio.get_running_loop()
+        traffic = TrafficQuota(settings.quota)
+        return Service(settings, TokenBook(None), traffic, loop).telemetry.families()
 
     return {
         family.name + suffix

@@ -9,8 +9,10 @@ import pytest
 
 from service.access import AUDITED_REFUSALS_PER_S, Access
 from service.principals import LOCAL, Principal, Role
+from service.settings import QuotaSettings
 from service.token_book import TokenBook
 from service.token_file import new_token, write_tokens
+from service.traffic_quota import TrafficQuota
 from tests.service.bare_requests import Answer, Behind, ask
 from tests.service.fake_clock import FakeClock
 
@@ -27,7 +29,12 @@ class Door:
         path = folder / "tokens.json"
         write_tokens(path, tuple(self.entries.values()))
         self.behind = Behind()
-        self.app = Access(self.behind, TokenBook(path), clock)
+        self.app = Access(
+            self.behind,
+            TokenBook(path),
+            TrafficQuota(QuotaSettings(requests_per_s=50.0), clock),
+            clock,
+        )
 
     async def ask(self, path: str = "/v1/sessions", token: str | None = None) -> Answer:
         """Ask for a page with a token in the header."""
@@ -142,13 +149,31 @@ async def test_a_role_reaches_so_far(door: Door, role: Role, path: str, status: 
 async def test_without_tokens_everybody_is_local() -> None:
     behind = Behind()
 
-    answer = await ask(Access(behind, TokenBook(None)), behind, path="/metrics")
+    answer = await ask(
+        Access(behind, TokenBook(None), TrafficQuota(QuotaSettings())), behind, path="/metrics"
+    )
 
     assert let_in(answer) == LOCAL
 
 
 async def test_the_lifespan_of_the_server_passes_unasked(door: Door) -> None:
     assert (await ask(door.app, door.behind, scope_type="lifespan")).status == 200
+
+
+async def test_who_asks_too_often_is_told_to_come_back(door: Door, clock: FakeClock) -> None:
+    token = door.tokens[Role.CLIENT]
+
+    # ten seconds of 50 requests each may come at once
+    answers = [await door.ask(token=token) for _ in range(501)]
+    others = await door.ask(token=door.tokens[Role.ADMINISTRATOR])
+    health = await door.ask("/health/live")
+    clock.advance(1.0)
+    later = await door.ask(token=token)
+
+    assert [answer.status for answer in answers] == [200] * 500 + [429]
+    assert answers[-1].body["code"] == "quota"
+    assert answers[-1].headers["retry-after"] == "1"
+    assert (others.status, health.status, later.status) == (200, 200, 200)
 
 
 # --- what is written down

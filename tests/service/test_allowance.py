@@ -30,14 +30,3 @@ def test_what_is_owed_takes_its_time(clock: FakeClock) -> None:
     assert allowance.owe(25) == 2.5
     clock.advance(1.0)
     assert allowance.owe(5) == 2.0
-
-
-def test_one_that_nobody_uses_is_full_again(clock: FakeClock) -> None:
-    allowance = Allowance(1.0, 2.0, clock)
-    allowance.owe(3)
-
-    clock.advance(2.5)
-    was_full = allowance.is_full
-    clock.advance(0.5)
-
-    assert (was_full, allowance.is_full) == (False, True)

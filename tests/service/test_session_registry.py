@@ -16,9 +16,10 @@ from service.errors import (
 )
 from service.outbox import Outbox
 from service.principals import SessionKey
+from service.session_quota import SessionQuota
 from service.session_registry import VERSION, SessionRegistry
 from service.sessions import Session
-from service.settings import SessionSettings, SocketSettings
+from service.settings import QuotaSettings, SessionSettings, SocketSettings
 from service.wire_protocol import Ack, Goodbye, Opened, ServerMessage
 from tclif_core import Learner, LearningSpec, NetworkSpec
 from tests.service.client_messages import begin, end
@@ -38,9 +39,9 @@ class Reception:
 
     def __init__(self, **bounds: int) -> None:
         self.engine = HandEngine()
-        self.registry = SessionRegistry(
-            self.engine, SessionSettings.model_validate(bounds), SocketSettings()
-        )
+        settings = SessionSettings.model_validate(bounds)
+        quota = SessionQuota(settings, QuotaSettings(sessions=5))
+        self.registry = SessionRegistry(self.engine, settings, SocketSettings(), quota)
         self.clock = FakeClock()
 
     async def open(self, **fields: object) -> tuple[Session, Opened, Outbox]:
@@ -367,6 +368,18 @@ async def test_a_session_that_could_not_be_made_takes_no_room(
     await reception.open()
 
     assert len(reception.registry) == 1
+
+
+async def test_a_principal_with_many_sessions_takes_none_from_another() -> None:
+    reception = Reception()
+    for name in "abcde":
+        await reception.open_as("alice", session=name)
+
+    with pytest.raises(QuotaExceeded, match="'alice' has 5 sessions; expected fewer than 5"):
+        await reception.open_as("alice", session="f")
+    await reception.open_as("bob", session="f")
+
+    assert len(reception.registry) == 6
 
 
 # --- the end of sessions

@@ -11,9 +11,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from service.errors import InternalFailure
 from service.outbox import Outbox
 from service.principals import SessionKey
+from service.session_quota import SessionQuota
 from service.session_registry import SessionRegistry
 from service.sessions import Session
-from service.settings import EngineSettings, SessionSettings, SocketSettings
+from service.settings import EngineSettings, QuotaSettings, SessionSettings, SocketSettings
 from service.telemetry import Telemetry
 from service.tick_engine import TickEngine
 from tclif_core import AdvanceResult, EventBlock, Learner, SlotIndex
@@ -35,7 +36,8 @@ class EngineRoom:
     def __init__(self, settings: EngineSettings) -> None:
         self.telemetry = Telemetry()
         self.engine = TickEngine(settings, self.telemetry, asyncio.get_running_loop())
-        self.registry = SessionRegistry(self.engine, SessionSettings(), SocketSettings())
+        quota = SessionQuota(SessionSettings(), QuotaSettings())
+        self.registry = SessionRegistry(self.engine, SessionSettings(), SocketSettings(), quota)
 
     async def open(self, name: str, **fields: object) -> Session:
         """Open a session that nobody listens to."""

@@ -6,10 +6,11 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.outbox import Outbox
+from service.session_quota import SessionQuota
 from service.session_registry import SessionRegistry
 from service.session_series import SessionSeries
 from service.sessions import Session
-from service.settings import SessionSettings, SocketSettings
+from service.settings import QuotaSettings, SessionSettings, SocketSettings
 from service.vital_signs import VitalSigns, VitalSignsReader
 from tests.service.client_messages import begin, end, events, label
 from tests.service.fake_clock import FakeClock
@@ -27,7 +28,8 @@ class Ward:
     def __init__(self, *, single_sessions: int = 50) -> None:
         self.engine = HandEngine()
         self.clock = FakeClock()
-        self.registry = SessionRegistry(self.engine, SessionSettings(), SocketSettings())
+        quota = SessionQuota(SessionSettings(), QuotaSettings())
+        self.registry = SessionRegistry(self.engine, SessionSettings(), SocketSettings(), quota)
         self.reader = VitalSignsReader(self.engine, self.registry, self.clock)
         self.series = SessionSeries(
             self.registry, self.reader, single_sessions=single_sessions, clock=self.clock
