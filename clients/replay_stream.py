@@ -4,6 +4,10 @@ At a finite speed a recording is cut into frames of 40 ms of sensor time. Each g
 event could have happened, followed by a frame without events, so that the server computes up to
 there and predicts while the recording goes on. Without a speed limit a recording is sent whole, and
 the next ones follow without waiting for its prediction; the server's credit is the only brake.
+
+A recording is a segment if the client cuts the stream. Otherwise it is an interval of one stream:
+cut by silence, each segment within it is labelled once its number is known, which is when its final
+prediction comes; in windows, or uncut, its interval is labelled.
 """
 
 import asyncio
@@ -17,7 +21,12 @@ from clients.connection_errors import ClientError
 from clients.recordings import Recording, Source
 from clients.replay_progress import Phase, ReplayProgress, SentSegment
 from clients.sdk import StreamingClient
-from service.wire_protocol import ErrorMessage
+from service.wire_protocol import (
+    ErrorMessage,
+    Prediction,
+    SegmentedByClient,
+    SegmentedBySilence,
+)
 
 FRAME_US = 40_000
 GAP_US = 200_000
@@ -70,7 +79,13 @@ class RecordingStream:
         self._progress = progress
         self._pace = pace
         self._clock = clock
-        self._stopping = False
+        self._segmentation = progress.segmentation
+        # silence must be longer than the one that ends a segment
+        self._pause_us = GAP_US
+        if isinstance(self._segmentation, SegmentedBySilence):
+            self._pause_us += self._segmentation.gap_us
+        self._stopping = asyncio.Event()
+        self._answering = asyncio.Lock()
         self._refusal: ErrorMessage | None = None
         # a replay used fewer segments than messages, so this number is above all of its own
         left_open = client.opened.open_segment
@@ -78,23 +93,33 @@ class RecordingStream:
         is_fresh = not client.opened.resumed
         self._next_segment = 0 if is_fresh else max(client.opened.next_sequence, above_open)
         self._t_us = 0
+        if not isinstance(self._segmentation, SegmentedByClient) and client.opened.resumed:
+            # the session's clock does not go back
+            self._t_us = (client.opened.horizon_us or 0) + self._pause_us
         progress.session = client.opened.session
         progress.lags_s = client.lags_s
 
     @property
     def is_stopping(self) -> bool:
         """Whether somebody wants the stream to end early."""
-        return self._stopping
+        return self._stopping.is_set()
+
+    async def until_stopped(self) -> None:
+        """Wait until somebody wants the stream to end early."""
+        await self._stopping.wait()
 
     def stop(self) -> None:
         """Let the present frame be the last one; its segment is ended without a label."""
-        self._stopping = True
+        self._stopping.set()
 
     async def listen(self) -> None:
         """Note everything that the server says, until the client is closed."""
         began_s = self._clock()
         async for message in self._client:
-            self._progress.hear(message)
+            async with self._answering:
+                segment = self._progress.hear(message)
+                if segment is not None and isinstance(message, Prediction):
+                    await self._label_numbered(message, segment)
             if self._progress.phase is Phase.LEARNING:
                 self._progress.elapsed_s = self._clock() - began_s
             if isinstance(message, ErrorMessage) and message.code == "bad_segment":
@@ -116,15 +141,22 @@ class RecordingStream:
             UnreadableSource: A recording's data are damaged.
         """
         for pass_index, order in enumerate(orders):
+            if self.is_stopping:
+                break
             await self._stream(source, order, pass_index, tell)
         await self._settle()
 
     async def test(self, source: Source) -> None:
-        """Stream a source once with learning off and without labels, as fast as it is taken."""
+        """Stream a source once with learning off, as fast as it is taken.
+
+        Intervals are labelled even so: without lessons, the answer tells whether they were heard
+        right.
+        """
         await self._client.change_learning(mode="off")
         self._progress.phase = Phase.TESTING
         self._pace = Pace(None)
-        await self._stream(source, range(len(source)), None, None)
+        tell = _truth if self._has_intervals else None
+        await self._stream(source, range(len(source)), None, tell)
         # the session may be resumed: it should learn then
         await self._client.change_learning(mode="delayed")
         await self._settle()
@@ -137,12 +169,13 @@ class RecordingStream:
         tell: Callable[[Recording], int] | None,
     ) -> None:
         for index in order:
-            if self._stopping:
+            if self.is_stopping:
                 return
             # loading may mean decoding or synthesis, which must not hold the connection up
             recording = await asyncio.to_thread(source.load, index)
+            tick_us = self._client.opened.tick_us
             segment = SentSegment(
-                number=self._next_segment,
+                key=self._next_segment if self._by_client else self._t_us,
                 pass_index=pass_index,
                 label=recording.label,
                 told=None if tell is None else tell(recording),
@@ -150,30 +183,58 @@ class RecordingStream:
                 times_us=recording.times_us,
                 addresses=recording.addresses,
                 duration_us=recording.duration_us,
+                n_ticks=-(-recording.duration_us // tick_us),
             )
             self._next_segment += 1
-            await self._send(segment)
+            await self._pace.until(self._t_us)
+            self._progress.send(segment)
+            if self._by_client:
+                await self._send_segment(segment)
+            else:
+                await self._send_interval(segment)
+            if self._refusal is not None:
+                raise SegmentRefused(
+                    f"session {self._client.opened.session!r} refuses a segment: "
+                    f"{self._refusal.message}"
+                )
 
-    async def _send(self, segment: SentSegment) -> None:
-        client, begin_us = self._client, self._t_us
-        await self._pace.until(begin_us)
-        self._progress.send(segment)
-        await client.begin_segment(segment.number, t_us=begin_us)
-        end_us = begin_us + await self._send_events(segment)
-        await client.end_segment(segment.number, t_us=end_us)
+    @property
+    def _by_client(self) -> bool:
+        return isinstance(self._segmentation, SegmentedByClient)
+
+    @property
+    def _has_intervals(self) -> bool:
+        return not isinstance(self._segmentation, SegmentedByClient | SegmentedBySilence)
+
+    async def _send_segment(self, segment: SentSegment) -> None:
+        await self._client.begin_segment(segment.key, t_us=segment.begin_us)
+        end_us = segment.begin_us + await self._send_events(segment)
+        await self._client.end_segment(segment.key, t_us=end_us)
         self._t_us = end_us + GAP_US
-        if segment.told is not None and not self._stopping:
-            await client.label(segment.number, segment.told)
-        if self._refusal is not None:
-            raise SegmentRefused(
-                f"session {client.opened.session!r} refuses a segment: {self._refusal.message}"
-            )
+        if segment.told is not None and not self.is_stopping:
+            await self._client.label(segment.key, segment.told)
+
+    async def _send_interval(self, segment: SentSegment) -> None:
+        end_us = segment.begin_us + await self._send_events(segment)
+        self._t_us = end_us + self._pause_us
+        # completes the interval's ticks, and ends a segment that silence ends
+        quiet_us = self._t_us - GAP_US
+        await self._pace.until(quiet_us)
+        await self._client.advance_to(quiet_us)
+        if self._has_intervals and segment.told is not None and not self.is_stopping:
+            await self._client.label_interval(segment.begin_us, end_us, segment.told)
+
+    async def _label_numbered(self, prediction: Prediction, segment: SentSegment) -> None:
+        """Label a segment that the server has numbered, now that it has told the number."""
+        by_silence = isinstance(self._segmentation, SegmentedBySilence)
+        if by_silence and prediction.final and segment.told is not None:
+            await self._client.label(prediction.segment, segment.told)
 
     async def _send_events(self, segment: SentSegment) -> int:
         """Send the segment's events; return the time after its begin at which it ends."""
         frame_us = segment.duration_us if self._pace.speed is None else FRAME_US
         end_us = 0
-        while end_us < segment.duration_us and not (end_us and self._stopping):
+        while end_us < segment.duration_us and not (end_us and self.is_stopping):
             if end_us:
                 await self._client.advance_to(self._t_us + end_us)
             begin_us, end_us = end_us, min(end_us + frame_us, segment.duration_us)
@@ -182,10 +243,19 @@ class RecordingStream:
             await self._client.send_events(
                 segment.times_us[first:last] + self._t_us, segment.addresses[first:last]
             )
-            self._progress.n_events += int(last - first)
+            if segment.pass_index is not None:
+                self._progress.n_events += int(last - first)
         return end_us
 
     async def _settle(self) -> None:
         """Wait until everything sent is answered and every answer is noted."""
-        await self._client.drain()
-        await self._client.until_read()
+        # what is read last may be a prediction that a label answers
+        for _ in range(2):
+            await self._client.drain()
+            await self._client.until_read()
+            async with self._answering:
+                pass
+
+
+def _truth(recording: Recording) -> int:
+    return recording.label

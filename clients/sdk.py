@@ -107,8 +107,8 @@ class StreamingClient:
             segmentation=self._request.segmentation,
         )
         if self.opened.open_segment_t_us is not None:
-            # an earlier client left it open; where its clock stands is not told
-            self._slicer.resume(self.opened.open_segment_t_us, None)
+            # an earlier client left it open
+            self._slicer.resume(self.opened.open_segment_t_us, self.opened.horizon_us)
         return self
 
     async def __aexit__(
@@ -273,6 +273,10 @@ class StreamingClient:
         """Wait until everything sent is applied; what it caused has arrived by then."""
         newest = self._link.buffer.newest
         await self._link.until(lambda: self._link.buffer.applied >= newest)
+
+    async def until_lost(self) -> None:
+        """Wait until there is no connection; `trouble` says why."""
+        await self._link.until(lambda: self._link.trouble is not None)
 
     async def until_read(self) -> None:
         """Wait until everything that has arrived was iterated over, by another task."""

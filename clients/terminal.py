@@ -19,8 +19,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from clients.replay_progress import ReplayProgress, SentSegment
-from clients.replay_report import describe_phase
+from clients.replay_progress import ReplayProgress
+from clients.replay_report import describe_pace, describe_phase
 from clients.terminal_plots import SHADES, bar, curve, raster_levels
 from service.wire_protocol import Prediction
 
@@ -80,7 +80,6 @@ def _panel(content: RenderableType, title: str) -> Panel:
 
 
 def _header(progress: ReplayProgress, columns: int) -> Panel:
-    pace = "max speed" if progress.speed is None else f"{progress.speed:g}x real time"
     where = f" {describe_phase(progress)} "
     left = "" if progress.remaining_s is None else f" {_clock(progress.remaining_s)} left"
     percent = f" {progress.fraction:4.0%}"
@@ -88,8 +87,11 @@ def _header(progress: ReplayProgress, columns: int) -> Panel:
     line = Text.assemble(
         (where, "bold"), (bar(progress.fraction, max(0, room)), _BLUE), percent, (left, _DIM)
     )
+    if progress.trouble is not None:
+        line = Text(f" reconnecting: {progress.trouble}", style=f"bold {_ORANGE}", no_wrap=True)
     line.truncate(columns)
-    return _panel(line, f"{progress.source} · session {progress.session} · {pace}")
+    title = f"{progress.source} · session {progress.session} · {describe_pace(progress)}"
+    return _panel(line, title)
 
 
 def _clock(seconds: float) -> str:
@@ -146,14 +148,14 @@ def _classes(progress: ReplayProgress, rows: int, columns: int) -> Panel:
         if index == truth:
             line.append(" ◂", style=f"bold {_ORANGE}")
         lines.append(line)
-    return _panel(Group(*lines), _verdict(segment, prediction, truth))
+    return _panel(Group(*lines), _verdict(prediction, truth))
 
 
-def _verdict(segment: SentSegment, prediction: Prediction, truth: int) -> str:
+def _verdict(prediction: Prediction, truth: int) -> str:
     if not prediction.final:
-        return f"#{segment.number} · ◂ truth"
+        return f"#{prediction.segment} · ◂ truth"
     outcome = f"[{_GREEN}]✓ right[/]" if prediction.index == truth else f"[{_ORANGE}]✗ wrong[/]"
-    return f"#{segment.number} · ◂ truth · {outcome}"
+    return f"#{prediction.segment} · ◂ truth · {outcome}"
 
 
 def _alone(prediction: Prediction, n_classes: int) -> tuple[float, ...]:
@@ -200,6 +202,7 @@ def _counters(progress: ReplayProgress, rows: int) -> Panel:
         ("lag p50", f"{progress.lag_ms(50):.1f} ms"),
         ("lag p99", f"{progress.lag_ms(99):.1f} ms"),
         *([("test", f"{progress.test.mean:.3f}")] if progress.test.n_segments else []),
+        *([("reconnected", f"{progress.n_reconnections}")] if progress.n_reconnections else []),
         *([("refusals", f"{progress.n_errors}")] if progress.n_errors else []),
         *(
             (f"pass {number}", f"{score.mean:.3f}")

@@ -55,6 +55,9 @@ class Opened(ServerForm):
     open_segment_t_us: Number | None = None
     """Sensor time of its begin."""
 
+    horizon_us: Number | None = None
+    """How far the clock of the open segment has come, or that of all segments of the server's."""
+
 
 class Prediction(ServerForm):
     """What the network takes the segment for, after its first ``tick`` ticks."""

@@ -16,7 +16,7 @@ from clients.connection_errors import SessionRefused
 from clients.replay import PlainView, Replay, main
 from clients.replay_arguments import Arguments, parse
 from clients.replay_progress import Phase, ReplayProgress
-from service.wire_protocol import ErrorMessage, LearningChange, SegmentMark
+from service.wire_protocol import Ack, ErrorMessage, Goodbye, LearningChange, Open, SegmentMark
 from tests.clients.scripted_server import FaithfulSession, Peer, ScriptedServer
 from tests.clients.toy_recordings import ToySource, write_spike_file
 
@@ -111,7 +111,7 @@ async def test_a_damaged_recording_ends_with_one_sentence(
     )
 
 
-async def test_a_result_without_a_place_is_refused_before_the_run(
+def test_a_result_without_a_place_is_refused_before_the_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = write_spike_file(tmp_path / "train.h5", 1)
@@ -125,7 +125,7 @@ async def test_a_result_without_a_place_is_refused_before_the_run(
 async def test_a_second_interrupt_ends_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def interrupted(_: Replay) -> bool:
+    async def interrupted(_: Replay) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Replay, "run", interrupted)
@@ -193,9 +193,9 @@ async def test_a_terminal_gets_a_picture_that_is_put_away_at_the_end(
 async def test_somebody_may_look_on() -> None:
     async with ScriptedServer(FaithfulSession()) as server:
         run, view = replay(arguments(server.url, "--passes", "3"), test=ToySource(3))
-        is_complete = await run.run()
+        signal_number = await run.run()
 
-    assert is_complete
+    assert signal_number is None
     assert view.is_closed
     assert view.seen[0] is Phase.LEARNING
     assert run.progress.phase is Phase.FINISHED
@@ -243,28 +243,144 @@ async def test_a_resumed_session_is_told_to_learn_again() -> None:
     assert applied[0] == LearningChange(mode="delayed", rate=0.5, sequence=9)
 
 
-async def test_an_interrupt_ends_in_order() -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("forever", [[], ["--forever"]])
+async def test_an_interrupt_ends_in_order(number: int, forever: list[str]) -> None:
     session = FaithfulSession()
 
     async def interrupted(peer: Peer) -> None:
         await peer.greet()
         await peer.receive()
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), number)
         session.applied.extend(await peer.end_in_order())
 
     source = ToySource(3000)
     async with ScriptedServer(interrupted) as server:
-        run, view = replay(arguments(server.url), source=source, test=ToySource(3))
-        is_complete = await run.run()
+        given = arguments(server.url, *forever)
+        run, view = replay(given, source=source, test=ToySource(3))
+        assert await run.run() == number
 
     marks = [message for message in session.applied if isinstance(message, SegmentMark)]
-    assert not is_complete
     assert view.is_closed
     assert len(source.loaded) < 3000
     # the first begin was read before the interrupt
     assert len(marks) % 2 == 1
     assert marks[-1].action == "end"
     assert not any(isinstance(message, LearningChange) for message in session.applied)
+
+
+async def test_an_interrupt_does_not_wait_for_a_server_that_is_away() -> None:
+    async def fall(peer: Peer) -> None:
+        await peer.greet()
+        await peer.receive()
+        os.kill(os.getpid(), signal.SIGTERM)
+        # an hour, in which no server answers
+        await peer.say(Goodbye(reason="draining", durable=0, retry_after_ms=3_600_000))
+        await peer.close(1012)
+
+    async with ScriptedServer(fall) as server:
+        run, view = replay(arguments(server.url), source=ToySource(3000))
+        async with asyncio.timeout(10.0):
+            assert await run.run() == signal.SIGTERM
+
+    assert view.is_closed
+    assert "draining" in str(run.progress.trouble)
+
+
+@pytest.mark.parametrize(("options", "code"), [([], 143), (["--forever"], 0)])
+async def test_a_replay_without_an_end_may_be_ended(
+    options: list[str], code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def terminated(_: Replay) -> int:
+        return signal.SIGTERM
+
+    monkeypatch.setattr(Replay, "run", terminated)
+
+    async with ScriptedServer() as server:
+        source = write_spike_file(tmp_path / "train.h5", 1)
+        assert await run_main(server, source, *options) == code
+
+
+async def test_a_server_that_is_lost_for_good_leaves_a_result(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = write_spike_file(tmp_path / "train.h5", 6)
+    result = tmp_path / "result.json"
+
+    async def lose(peer: Peer) -> None:
+        await peer.greet()
+        # a begin, a frame, an end and a label, answered
+        for number in range(1, 5):
+            message = await peer.receive()
+            assert not isinstance(message, Open)
+            ack = Ack(applied=number, durable=0, credit_ticks=9)
+            await peer.say(*FaithfulSession.answers(message), ack)
+        await peer.say(Goodbye(reason="deleted", durable=0))
+        await peer.close(4404)
+
+    async with ScriptedServer(lose) as server:
+        code = await run_main(server, source, "--speed", "max", "--json", str(result))
+
+    said = capsys.readouterr()
+    report = json.loads(result.read_text())
+    assert code == 1
+    assert said.err == "tclif-replay: the session was deleted\n"
+    assert said.out.splitlines()[-1].startswith("accuracy=1.000 segments=1 ticks=1 ")
+    assert (report["failure"], report["segments"]) == ("the session was deleted", 1)
+
+
+def test_a_server_that_never_answered_leaves_a_result_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = write_spike_file(tmp_path / "train.h5", 1)
+    result = tmp_path / "result.json"
+
+    assert main([source, "--url", "ws://127.0.0.1:1/", "--json", str(result)]) == 1
+
+    assert capsys.readouterr().out == ""
+    report = json.loads(result.read_text())
+    assert report["failure"].startswith("no server answers")
+    assert (report["accuracy"], report["segments"]) == (None, 0)
+
+
+async def test_events_are_those_of_the_passes_as_ticks_are(tmp_path: Path) -> None:
+    source = write_spike_file(tmp_path / "train.h5", 6)
+    results = [tmp_path / name for name in ("alone.json", "tested.json")]
+
+    for result, test in zip(results, ([], ["--test", source]), strict=True):
+        async with ScriptedServer(FaithfulSession()) as server:
+            await run_main(server, source, "--speed", "max", "--json", str(result), *test)
+
+    alone, tested = (json.loads(result.read_text()) for result in results)
+    assert alone["events"] == tested["events"] > 0
+    assert alone["ticks"] == tested["ticks"] > 0
+
+
+async def test_a_token_is_read_from_its_file_and_told_to_nobody_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = write_spike_file(tmp_path / "train.h5", 1)
+    token, result = tmp_path / "token", tmp_path / "result.json"
+    token.write_text("kX3-_token\n")
+
+    async with ScriptedServer(FaithfulSession()) as server:
+        code = await run_main(
+            server,
+            *(source, "--speed", "max", "--token-file", str(token), "--json", str(result)),
+        )
+
+    said = capsys.readouterr()
+    assert code == 0
+    assert server.shown == ["Bearer kX3-_token"]
+    assert "kX3-_token" not in said.out + said.err + result.read_text()
+
+
+def test_a_token_file_that_is_not_there_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["digits:english", "--token-file", str(tmp_path / "none")]) == 1
+
+    assert "No such file" in capsys.readouterr().err
 
 
 def test_without_a_terminal_there_are_lines(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,9 +1,21 @@
 """The command line of ``tclif-replay``."""
 
+import itertools
+
 import pytest
 
 from clients.replay_arguments import DEFAULT_URL, parse
-from service.wire_protocol import CochleaSensor, LearningRequest, NetworkRequest, ReportRequest
+from service.wire_protocol import (
+    CochleaSensor,
+    LearningRequest,
+    NetworkRequest,
+    ReportRequest,
+    Segmentation,
+    SegmentedByClient,
+    SegmentedBySilence,
+    SegmentedByWindow,
+    Unsegmented,
+)
 from tests.clients.toy_recordings import CLASSES, ToySource
 
 
@@ -69,6 +81,8 @@ def test_a_picture_wants_predictions_on_the_way_if_there_is_time_to_see_them(
         ["--hidden", "128,0"],
         ["--hidden", ""],
         ["--optimizer", "magic"],
+        ["--forever", "--passes", "2"],
+        ["--segmentation", "fate"],
     ],
 )
 def test_a_wrong_value_is_refused_with_a_usage_line(
@@ -95,8 +109,33 @@ def test_a_limit_chooses_the_same_recordings_for_all_passes() -> None:
     assert len(set(first)) == 5
 
 
+def test_forever_has_a_fresh_order_for_every_pass() -> None:
+    given = parse(["toy", "--forever", "--limit", "5"])
+
+    orders = list(itertools.islice(given.orders(50), 1000))
+
+    assert len({tuple(order) for order in orders}) > 100
+    assert given.pass_segments(50) == 5
+    assert given.pass_segments(3) == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "segmentation"),
+    [
+        ([], SegmentedByClient()),
+        (["--segmentation", "silence", "--gap-ms", "150"], SegmentedBySilence(gap_us=150_000)),
+        (["--segmentation", "window"], SegmentedByWindow(length_us=1_000_000)),
+        (["--segmentation", "none"], Unsegmented()),
+    ],
+)
+def test_the_server_may_cut_the_stream(options: list[str], segmentation: Segmentation) -> None:
+    request = parse(["toy", *options]).request(ToySource(1), with_picture=False)
+
+    assert request.segmentation == segmentation
+
+
 def test_an_order_is_decided_by_its_seed() -> None:
-    orders = [parse(["toy", "--order-seed", seed]).orders(50) for seed in ("3", "3", "4")]
+    orders = [list(parse(["toy", "--order-seed", seed]).orders(50)) for seed in ("3", "3", "4")]
 
     assert orders[0] == orders[1]
     assert orders[0] != orders[2]

@@ -1,12 +1,19 @@
 """The state of a replay follows what was sent and what the server answers."""
 
+import dataclasses
 import math
 
 import numpy as np
 import pytest
 
 from clients.replay_progress import Phase, ReplayProgress, SentSegment
-from service.wire_protocol import ErrorMessage, Learned, Prediction
+from service.wire_protocol import (
+    ErrorMessage,
+    Learned,
+    Prediction,
+    SegmentedBySilence,
+    Unsegmented,
+)
 
 
 def progress(n_passes: int = 2, pass_segments: int = 2, test_segments: int = 0) -> ReplayProgress:
@@ -22,7 +29,7 @@ def progress(n_passes: int = 2, pass_segments: int = 2, test_segments: int = 0) 
 
 def sent(number: int, *, pass_index: int | None = 0, told: int | None = 1) -> SentSegment:
     return SentSegment(
-        number=number,
+        key=number,
         pass_index=pass_index,
         label=0,
         told=told,
@@ -30,6 +37,7 @@ def sent(number: int, *, pass_index: int | None = 0, told: int | None = 1) -> Se
         times_us=np.array([0, 5], np.int64),
         addresses=np.array([0, 6], np.uint32),
         duration_us=10,
+        n_ticks=2,
     )
 
 
@@ -170,3 +178,73 @@ def test_segments_whose_lesson_never_comes_are_forgotten() -> None:
     state.hear(predicted(1))
 
     assert state.n_predicted == 1
+
+
+def test_the_pace_is_the_sensor_time_that_was_answered_by_the_time_it_took() -> None:
+    state = progress()
+    state.elapsed_s = 1e-6
+    state.send(dataclasses.replace(sent(0), begin_us=100))
+
+    # predicted at 20 us, as if the stream had begun at 15
+    state._began_us = 15  # noqa: SLF001 - set by the first segment that is sent
+    state.hear(predicted(0))
+
+    assert state.pace == pytest.approx(5.0)
+
+
+def test_the_curve_of_a_very_long_run_is_thinned() -> None:
+    state = progress(pass_segments=10**6)
+
+    for number in range(65_537 + 2):
+        state.send(sent(number))
+        state.hear(learned(number, windowed=0.5))
+
+    # at 65,537 every second one stays, and of those after it too
+    assert state.n_learned == 65_539
+    assert len(state.curve) == 32_768 + 1
+    assert [n for n, _ in state.curve[:2] + state.curve[-2:]] == [2, 4, 65_536, 65_538]
+
+
+def test_an_endless_replay_shows_how_far_its_pass_is() -> None:
+    state = dataclasses.replace(progress(pass_segments=4), n_passes=None)
+    for number in range(5):
+        state.send(sent(number))
+        state.hear(predicted(number))
+
+    assert state.fraction == 0.25
+    assert state.remaining_s is None
+
+
+def test_segments_that_silence_ends_are_known_by_their_time() -> None:
+    state = dataclasses.replace(progress(), segmentation=SegmentedBySilence(gap_us=5))
+    words = [dataclasses.replace(sent(0), key=t_us, begin_us=t_us) for t_us in (0, 30)]
+    for word in words:
+        state.send(word)
+
+    # two parts of the first word and one of the second; the gap belongs to them
+    about = [
+        state.hear(predicted(number).model_copy(update={"t_us": t_us}))
+        for number, t_us in enumerate((8, 15, 45))
+    ]
+    state.hear(learned(1))
+    state.hear(learned(2, correct=False))
+
+    assert about == [words[0], words[0], words[1]]
+    assert (state.passes[0].n_segments, state.passes[0].n_correct) == (2, 1)
+    assert (state.n_predicted, state.n_ticks) == (3, 15)
+
+
+def test_intervals_are_known_by_their_begin_and_answered_by_their_lesson() -> None:
+    state = dataclasses.replace(progress(test_segments=1), segmentation=Unsegmented())
+    state.send(dataclasses.replace(sent(0), key=0))
+    state.send(dataclasses.replace(sent(0, pass_index=None), key=50, begin_us=50))
+    interval = learned(None).model_copy(update={"from_us": 0, "to_us": 10})
+
+    state.hear(predicted(0, final=False))
+    assert (state.n_predicted, state.shown is not None) == (0, True)
+    state.hear(interval)
+    state.hear(interval.model_copy(update={"from_us": 50, "to_us": 60}))
+
+    assert (state.n_predicted, state.n_ticks, state.n_learned) == (2, 2, 1)
+    assert (state.passes[0].n_correct, state.test.n_correct) == (1, 1)
+    assert state.curve == [(1, 0.5)]

@@ -30,6 +30,7 @@ def finished() -> ReplayProgress:
         phase=Phase.FINISHED,
         n_events=1000,
         n_ticks=201_234,
+        heard_us=124_000_000,
         n_predicted=608,
         n_learned=600,
         passes=[Score(300, 150, 0.6), Score(300, 270, None)],
@@ -51,7 +52,7 @@ def test_the_table_has_a_line_for_each_pass(finished: ReplayProgress) -> None:
     assert pass_table(finished).splitlines() == [
         "pass  segments  accuracy  last 200",
         "   1       300     0.500     0.600",
-        "   2       300     0.900       nan",
+        "   2       300     0.900      null",
     ]
 
 
@@ -70,14 +71,41 @@ def test_the_line_on_the_way_says_where_it_is(
 
     assert describe_phase(finished) == words
     assert progress_line(finished) == (
-        f"{words} · segment 608 · accuracy 0.912 · 20123 ticks/s · lag p99 12.3 ms"
+        f"{words} · segment 608 · accuracy 0.912 · 20123 ticks/s · max speed, 12.4x reached · "
+        "lag p99 12.3 ms"
     )
+
+
+def test_the_line_on_the_way_says_that_the_server_is_away(finished: ReplayProgress) -> None:
+    finished.n_reconnections = 2
+    finished.trouble = "no server answers"
+
+    assert progress_line(finished).endswith(
+        " · reconnected 2 times · reconnecting: no server answers"
+    )
+
+
+def test_of_many_passes_the_last_ones_are_listed(finished: ReplayProgress) -> None:
+    finished.passes = [Score(1, 1, 1.0)] * 50
+
+    lines = pass_table(finished).splitlines()
+
+    assert [lines[1].split()[0], lines[-1].split()[0], len(lines)] == ["31", "50", 21]
 
 
 def test_the_first_pass_is_named_before_it_has_begun() -> None:
     state = ReplayProgress(source="", classes=("a",), n_channels=1, n_passes=3, pass_segments=1)
 
     assert describe_phase(state) == "pass 1/3"
+    state.n_passes = None
+    assert describe_phase(state) == "pass 1"
+
+
+def test_what_is_not_known_is_null_in_the_lines_too() -> None:
+    state = ReplayProgress(source="", classes=("a",), n_channels=1, n_passes=1, pass_segments=1)
+
+    assert summary_line(state) == "accuracy=null segments=0 ticks=0 ticks_per_s=0 lag_p99_ms=null"
+    assert line_of_test(state) == "test_accuracy=null test_segments=0"
 
 
 def test_machines_get_the_same_numbers_and_the_curve(finished: ReplayProgress) -> None:
@@ -89,6 +117,8 @@ def test_machines_get_the_same_numbers_and_the_curve(finished: ReplayProgress) -
     assert report["test"] == {"segments": 8, "accuracy": 0.75, "windowed_accuracy": None}
     assert report["lag_p99_ms"] == pytest.approx(12.3)
     assert report["ticks_per_s"] == pytest.approx(20_123.4)
+    assert report["pace"] == pytest.approx(12.4)
+    assert (report["segmentation"], report["reconnections"]) == ("client", 0)
 
 
 def test_what_is_not_known_is_null_for_machines() -> None:

@@ -12,18 +12,28 @@ from clients.sdk import StreamingClient
 from service.wire_protocol import (
     Ack,
     ClientMessage,
+    Close,
     CochleaSensor,
     ErrorMessage,
     EventFrame,
+    Goodbye,
     Label,
+    Learned,
     LearningChange,
     NetworkRequest,
     Open,
+    Prediction,
+    Segmentation,
+    SegmentedByClient,
+    SegmentedBySilence,
+    SegmentedByWindow,
     SegmentMark,
+    Unsegmented,
 )
 from tests.clients.scripted_server import FaithfulSession, Peer, Script, ScriptedServer
 from tests.clients.toy_recordings import CLASSES, ToySource
 
+CLIENT = SegmentedByClient()
 REQUEST = Open(sensor=CochleaSensor(channels=700), network=NetworkRequest(classes=CLASSES))
 
 
@@ -45,9 +55,14 @@ class Wall:
         await asyncio.sleep(0)
 
 
-def empty_progress(source: ToySource, n_passes: int = 1) -> ReplayProgress:
+def empty_progress(source: ToySource, n_passes: int, segmentation: Segmentation) -> ReplayProgress:
     return ReplayProgress(
-        source="toy", classes=CLASSES, n_channels=700, n_passes=n_passes, pass_segments=len(source)
+        source="toy",
+        classes=CLASSES,
+        n_channels=700,
+        n_passes=n_passes,
+        pass_segments=len(source),
+        segmentation=segmentation,
     )
 
 
@@ -64,12 +79,14 @@ async def streamed(
     tell: Callable[[Recording], int] = truth,
     test: ToySource | None = None,
     stop_after: int | None = None,
+    segmentation: Segmentation = CLIENT,
 ) -> ReplayProgress:
     """Stream passes, and a test, to a script; return what was noted."""
-    progress = empty_progress(source, len(orders))
+    progress = empty_progress(source, len(orders), segmentation)
+    request = REQUEST.model_copy(update={"segmentation": segmentation})
     async with (
         ScriptedServer(script) as server,
-        StreamingClient.open(server.url, REQUEST) as client,
+        StreamingClient.open(server.url, request) as client,
     ):
         stream = RecordingStream(client, progress, pace=pace or Pace(None))
         listening = asyncio.create_task(stream.listen())
@@ -101,7 +118,9 @@ def shapes(messages: list[ClientMessage | EventFrame]) -> list[tuple[object, ...
             case SegmentMark():
                 short.append((message.action, message.segment, message.t_us))
             case Label():
-                short.append(("label", message.segment, message.target))
+                place = (message.from_us, message.to_us) if message.segment is None else ()
+                number = () if message.segment is None else (message.segment,)
+                short.append(("label", *number, *place, message.target))
             case LearningChange():
                 short.append(("learning", message.mode))
             case _:
@@ -221,6 +240,112 @@ async def test_a_stop_ends_the_open_segment_without_a_label() -> None:
         ("events", 300_000),
         ("end", 1, 340_000),
     ]
+
+
+async def cut_by_the_server(peer: Peer) -> list[ClientMessage | EventFrame]:
+    """Be a session whose words end 100 ms after their last event; return what was applied."""
+    applied: list[ClientMessage | EventFrame] = []
+    await peer.greet()
+    number = last_us = 0
+    while not isinstance(message := await peer.receive(), Close):
+        assert not isinstance(message, Open)
+        applied.append(message)
+        if isinstance(message, EventFrame) and message.count:
+            last_us = int(message.times_us.max())
+        elif isinstance(message, EventFrame) and message.base_us >= last_us + 100_000:
+            await peer.say(final(number, last_us + 100_000))
+            number += 1
+        elif isinstance(message, Label):
+            await peer.say(lesson(message))
+        await peer.say(Ack(applied=message.sequence or 0, durable=0, credit_ticks=8192))
+    await peer.say(Goodbye(reason="closed", durable=0))
+    return applied
+
+
+def final(segment: int, t_us: int) -> Prediction:
+    return Prediction(
+        segment=segment, tick=50, t_us=t_us, index=0, label="zero", confidence=1.0, final=True
+    )
+
+
+def lesson(label: Label) -> Learned:
+    assert isinstance(label.target, int)
+    return Learned(
+        segment=label.segment,
+        from_us=label.from_us,
+        to_us=label.to_us,
+        target=label.target,
+        correct=label.target == 0,
+        prequential_accuracy=0.5,
+        segments_labelled=1,
+    )
+
+
+async def test_segments_that_silence_ends_are_labelled_once_their_number_is_known() -> None:
+    applied: list[ClientMessage | EventFrame] = []
+
+    async def script(peer: Peer) -> None:
+        applied.extend(await cut_by_the_server(peer))
+
+    progress = await streamed(
+        ToySource(2),
+        script,
+        orders=[[0, 1]],
+        segmentation=SegmentedBySilence(gap_us=100_000),
+    )
+
+    said = shapes(applied)
+    # the silence after a word ends at 99.999 + 100 ms, the next word begins 200 ms after that
+    assert [one for one in said if one[0] != "label"] == [
+        ("events", 0, 45_000, 99_999),
+        ("clock", 200_000),
+        ("events", 400_000, 445_000, 499_999),
+        ("clock", 600_000),
+    ]
+    assert [one for one in said if one[0] == "label"] == [("label", 0, 0), ("label", 1, 1)]
+    assert (progress.passes[0].n_segments, progress.passes[0].n_correct) == (2, 1)
+
+
+@pytest.mark.parametrize("segmentation", [Unsegmented(), SegmentedByWindow()])
+async def test_of_an_uncut_stream_intervals_are_labelled(segmentation: Segmentation) -> None:
+    applied: list[ClientMessage | EventFrame] = []
+
+    async def script(peer: Peer) -> None:
+        applied.extend(await cut_by_the_server(peer))
+
+    progress = await streamed(
+        ToySource(2), script, orders=[[0, 1]], segmentation=segmentation, test=ToySource(1)
+    )
+
+    assert shapes(applied) == [
+        ("events", 0, 45_000, 99_999),
+        ("clock", 100_000),
+        ("label", 0, 100_000, 0),
+        ("events", 300_000, 345_000, 399_999),
+        ("clock", 400_000),
+        ("label", 300_000, 400_000, 1),
+        # without learning the answer to a label says whether it was heard right
+        ("learning", "off"),
+        ("events", 600_000, 645_000, 699_999),
+        ("clock", 700_000),
+        ("label", 600_000, 700_000, 0),
+        ("learning", "delayed"),
+    ]
+    assert (progress.passes[0].n_segments, progress.passes[0].n_correct) == (2, 1)
+    # ticks of 4 ms; the test counts apart
+    assert (progress.n_ticks, progress.n_events, progress.test.n_correct) == (50, 6, 1)
+
+
+async def test_an_uncut_session_goes_on_after_its_clock() -> None:
+    applied: list[ClientMessage | EventFrame] = []
+
+    async def resumed(peer: Peer) -> None:
+        await peer.greet(resumed=True, open_segment=0, open_segment_t_us=5, horizon_us=7_000_000)
+        applied.extend(await peer.end_in_order())
+
+    await streamed(ToySource(1), resumed, orders=[[0]], segmentation=Unsegmented())
+
+    assert shapes(applied)[0] == ("events", 7_200_000, 7_245_000, 7_299_999)
 
 
 async def test_a_session_that_refuses_segments_ends_the_replay() -> None:

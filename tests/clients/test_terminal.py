@@ -16,7 +16,7 @@ DIGITS = tuple(f"digit-{k}" for k in range(10))
 
 def segment(*, label: int = 3, told: int | None = 3) -> SentSegment:
     return SentSegment(
-        number=41,
+        key=41,
         pass_index=0,
         label=label,
         told=told,
@@ -24,6 +24,7 @@ def segment(*, label: int = 3, told: int | None = 3) -> SentSegment:
         times_us=np.arange(0, 400_000, 100, dtype=np.int64),
         addresses=np.arange(4000, dtype=np.uint32) % 700,
         duration_us=400_000,
+        n_ticks=80,
     )
 
 
@@ -107,6 +108,23 @@ def test_the_header_says_how_far_it_is_and_how_long_it_takes(state: ReplayProgre
 
     assert " 25% " in line
     assert "5:00 left" in line
+
+
+def test_the_header_says_that_the_server_is_away(state: ReplayProgress) -> None:
+    state.trouble = "no server answers; attempt 3 of 60 follows"
+    state.n_reconnections = 7
+
+    lines = picture(state)
+
+    assert line_with(lines, "reconnecting: no server answers; attempt 3 of 60 follows")
+    assert "7" in line_with(lines, "reconnected")
+
+
+def test_the_pace_reached_stands_beside_the_speed_asked_for(state: ReplayProgress) -> None:
+    # 190 s of sound in 100 s
+    state.heard_us = 190_000_000
+
+    assert "2x real time, 1.9x reached" in picture(state)[0]
 
 
 def test_hours_are_told_as_hours(state: ReplayProgress) -> None:
