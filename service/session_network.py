@@ -19,6 +19,7 @@ from service.kept_segments import Segment
 from service.prequential_accuracy import PrequentialAccuracy
 from service.settings import SessionSettings
 from service.state_tree import Tree, array, branch, truth, whole
+from service.tick_tally import TickTally
 from service.visit import NO_TARGET, Delivery, Row
 from service.wire_protocol import ErrorMessage, Learned, Prediction
 from service.work import (
@@ -50,6 +51,7 @@ class SessionNetwork:
         self.learner = learner
         self.slot = slot
         self.accuracy = PrequentialAccuracy(settings.accuracy_window)
+        self.tally = TickTally()
         self.n_labelled = 0
         self.n_lessons = 0
         self.learning_stopped = False
@@ -105,6 +107,7 @@ class SessionNetwork:
             self._delivery.n_inputs += row.block.n_inputs
         else:
             self._delivery.n_lesson_ticks += n_ticks
+        self.tally.take(row)
         self._row_tick += n_ticks
         assert self._row is not None, "results belong to a row in progress"
         if self._row_tick == self._row.block.n_ticks:
@@ -143,6 +146,7 @@ class SessionNetwork:
         return {
             "rows": {name: row.numpy() for name, row in rows.items()},
             "accuracy": self.accuracy.capture(),
+            "tally": self.tally.capture(),
             "n_labelled": self.n_labelled,
             "n_lessons": self.n_lessons,
             "learning_stopped": self.learning_stopped,
@@ -164,6 +168,7 @@ class SessionNetwork:
         rows = {name: np.array(row) for name, row in branch(tree, "rows").items()}
         self.learner.replace(self.slot, rows)
         self.accuracy.restore(branch(tree, "accuracy"))
+        self.tally.restore(branch(tree, "tally"))
         self.n_labelled = whole(tree, "n_labelled")
         self.n_lessons = whole(tree, "n_lessons")
         self.learning_stopped = truth(tree, "learning_stopped")

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import safetensors.numpy
 
 from service.configuration import describe
+from service.energy_report import EnergyReport, measure_energy
 from service.session_network import SessionNetwork
 from service.sessions import Session
 from tclif_core import Learner
@@ -71,12 +72,14 @@ class _NetworkState(NamedTuple):
     overall_accuracy: float
     firing_rates: list[float]
     weight_change: list[float]
+    drift: JsonObject
+    energy: EnergyReport
 
 
 def _read_network(network: SessionNetwork) -> _NetworkState:
     learner, accuracy = network.learner, network.accuracy
     return _NetworkState(
-        n_parameters=sum(weight.size for weight in learner.weights(network.slot).values()),
+        n_parameters=learner.n_parameters,
         n_labelled=network.n_labelled,
         n_lessons=network.n_lessons,
         learning_stopped=network.learning_stopped,
@@ -84,6 +87,12 @@ def _read_network(network: SessionNetwork) -> _NetworkState:
         overall_accuracy=accuracy.overall,
         firing_rates=network.firing_rates(),
         weight_change=learner.weight_change(network.slot),
+        drift={
+            "drifting": accuracy.drift.is_drifting,
+            "changes": accuracy.drift.n_changes,
+            "drops": accuracy.drift.n_drops,
+        },
+        energy=measure_energy(network),
     )
 
 
@@ -119,6 +128,9 @@ def _report(session: Session, state: _NetworkState) -> JsonObject:
         },
         "firing_rates": state.firing_rates,
         "weight_change": state.weight_change,
+        "drift": state.drift,
+        "spikes": state.energy.spikes,
+        "energy": state.energy.to_json(),
         "memory_bytes": {
             "network": Learner.session_bytes(learner.network, learner.learning),
             "kept_ticks": segmentation.kept_bytes,

@@ -174,6 +174,10 @@ def _single(pairs: list[tuple[Session, VitalSigns]]) -> Iterator[Metric]:
     events = counter("events", "Events that came, dropped ones included.")
     labelled = counter("segments_labelled", "Labelled segments.")
     lessons = counter("lessons", "Lessons whose update was applied.")
+    spikes = counter("spikes", "Spikes of all layers, those in lessons included.")
+    joules = counter(
+        "energy_joules", "What its arithmetic would have taken in 45 nm, see docs/equations.md."
+    )
     backlog = gauge("backlog_ticks", "Ticks that wait to be computed.")
     accuracy = gauge("accuracy", "Windowed prequential accuracy.")
     drifting = gauge("drifting", "Whether the accuracy dropped not long ago.")
@@ -188,6 +192,8 @@ def _single(pairs: list[tuple[Session, VitalSigns]]) -> Iterator[Metric]:
         events.add_metric(owner, session.intake.n_events)
         labelled.add_metric(owner, sign.n_labelled)
         lessons.add_metric(owner, sign.n_lessons)
+        spikes.add_metric(owner, sum(sign.energy.spikes))
+        joules.add_metric(owner, sign.energy.inference.joules + sign.energy.learning.joules)
         backlog.add_metric(owner, session.queued_ticks)
         drifting.add_metric(owner, sign.is_drifting)
         if sign.accuracy is not None:
@@ -198,4 +204,4 @@ def _single(pairs: list[tuple[Session, VitalSigns]]) -> Iterator[Metric]:
             is_readout = layer == len(sign.firing_rates)
             weight_change.add_metric([*owner, "readout" if is_readout else str(layer)], change)
     yield from (attached, ticks, events, labelled, lessons, backlog, accuracy, firing_rate)
-    yield from (drifting, weight_change)
+    yield from (drifting, weight_change, spikes, joules)

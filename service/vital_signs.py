@@ -13,6 +13,7 @@ from functools import partial
 from typing import NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
+from service.energy_report import EnergyReport, measure_energy
 from service.session_network import SessionNetwork
 from service.sessions import Session
 
@@ -38,6 +39,7 @@ class VitalSigns(NamedTuple):
         weight_change: How far each layer moved from its first weights, the readout last; None
             until it is worked out.
         accuracy: Windowed prequential accuracy, None before the first label that counts.
+        energy: Spikes and operations since the session began.
         is_drifting: Whether the accuracy dropped not long ago.
         n_labelled: Labelled segments.
         n_lessons: Lessons that were applied.
@@ -47,6 +49,7 @@ class VitalSigns(NamedTuple):
     firing_rates: tuple[float, ...]
     weight_change: tuple[float, ...] | None
     accuracy: float | None
+    energy: EnergyReport
     is_drifting: bool
     n_labelled: int
     n_lessons: int
@@ -156,6 +159,7 @@ class _Probe:
             firing_rates=self._firing_rates,
             weight_change=self._weight_change,
             accuracy=accuracy.windowed if accuracy.n_scored else None,
+            energy=measure_energy(network),
             is_drifting=accuracy.drift.is_drifting,
             n_labelled=network.n_labelled,
             n_lessons=network.n_lessons,

@@ -4,11 +4,18 @@ from tclif_core.batch import AdvanceResult, EventBlock, SlotIndex, Strand
 from tclif_core.hyperparameters import DecayProfile, LearningSpec, NetworkSpec, NeuronSpec
 from tclif_core.learner import Learner
 from tclif_core.model_file import Model, ModelFileError, read_model, write_model
+from tclif_core.operation_counts import (
+    Activity,
+    Operations,
+    inference_operations,
+    learning_operations,
+)
 from tclif_core.sealed_tensors import peek, seal, unseal
 from tclif_core.strict_json import FileFault, json_object
 from tclif_core.whole_file import write_whole
 
 __all__ = [
+    "Activity",
     "AdvanceResult",
     "DecayProfile",
     "EventBlock",
@@ -19,9 +26,12 @@ __all__ = [
     "ModelFileError",
     "NetworkSpec",
     "NeuronSpec",
+    "Operations",
     "SlotIndex",
     "Strand",
+    "inference_operations",
     "json_object",
+    "learning_operations",
     "peek",
     "read_model",
     "seal",

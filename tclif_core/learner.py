@@ -14,7 +14,7 @@ from tclif_core.batch import AdvanceResult, Batch, EventBlock, SlotIndex, Strand
 from tclif_core.hyperparameters import LearningSpec, NetworkSpec
 from tclif_core.initial_weights import initial_parameters
 from tclif_core.kernels import choose_kernel
-from tclif_core.row_layout import line_field
+from tclif_core.row_layout import line_field, parameter_count
 from tclif_core.slot_bank import (
     FIRST_SPIKES,
     LABELLED_TICKS,
@@ -61,6 +61,11 @@ class Learner:
     def session_bytes(network: NetworkSpec, learning: LearningSpec) -> int:
         """Return the exact bytes a session takes, however long its stream, allocating nothing."""
         return slot_bytes(network, learning)
+
+    @property
+    def n_parameters(self) -> int:
+        """How many parameters each session has."""
+        return parameter_count(self.network)
 
     @property
     def n_sessions(self) -> int:
@@ -277,14 +282,16 @@ class Learner:
             for low, high in pairwise(spans)
         ]
 
-    def spike_counts(self, slot: SlotIndex) -> tuple[NDArray[np.int64], int]:
-        """Return the spikes of each hidden layer and the ticks, both of the live strand since open.
+    def spike_counts(
+        self, slot: SlotIndex, strand: Strand = Strand.LIVE
+    ) -> tuple[NDArray[np.int64], int]:
+        """Return the spikes of each hidden layer and the ticks, both of a strand since open.
 
         Raises:
             ValueError: The slot is not open.
         """
         self.bank.check_open(slot)
-        counters = self.bank.counters[slot, Strand.LIVE].numpy()
+        counters = self.bank.counters[slot, strand].numpy()
         return counters[FIRST_SPIKES:].copy(), int(counters[TICKS_SINCE_OPEN])
 
     def warm_up(self) -> None:

@@ -82,6 +82,11 @@ def parameter_layout(network: NetworkSpec) -> RowLayout:
     return RowLayout.stack(shapes)
 
 
+def parameter_count(network: NetworkSpec) -> int:
+    """Return how many parameters a network has."""
+    return sum(prod(field.shape) for field in parameter_layout(network).fields.values())
+
+
 def line_field(network: NetworkSpec, layout: RowLayout, layer: int) -> Field:
     """Return w, r and b of a hidden layer as one matrix of input lines ``[M, N]``."""
     offset = layout.fields[f"layer{layer}.w"].offset

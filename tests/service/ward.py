@@ -62,6 +62,16 @@ class Ward:
             session.accept(label(first + 3, number, target), now_s)
         self.engine.compute(session)
 
+    def live_ahead(self, session: Session, number: int, n_ticks: int, target: int) -> None:
+        """Let a session learn a segment while it runs."""
+        first, from_us, now_s = session.received + 1, number * 1_000_000_000, self.clock()
+        ticks = [(from_us + TICK_US * tick, tick % 5) for tick in range(n_ticks)]
+        session.accept(begin(first, number, from_us), now_s)
+        session.accept(label(first + 1, number, target), now_s)
+        session.accept(events(first + 2, *ticks, base_us=from_us), now_s)
+        session.accept(end(first + 3, number, from_us + TICK_US * n_ticks), now_s)
+        self.engine.compute(session)
+
     async def signs(self, session: Session) -> VitalSigns:
         """Read anew and return what was read."""
         self.clock.advance(10.0)
