@@ -20,6 +20,9 @@ from service.logs import set_up_logs, socket_log_level
 from service.settings import ListenerSettings, Settings
 from service.token_file import TokensUnreadable
 
+SHUTDOWN_S = 5
+"""Longest that answers in progress keep a server that is told to end."""
+
 
 class DrainingServer(uvicorn.Server):
     """Uvicorn, but clients hear a goodbye before their sockets are closed."""
@@ -69,6 +72,8 @@ def build_server(settings: Settings, *, log_level: str) -> DrainingServer:
         ws_ping_interval=settings.socket.ping_interval_s,
         ws_ping_timeout=settings.socket.ping_timeout_s,
         ws_per_message_deflate=False,
+        # a reader that does not take the rest of an answer can't hold the server up
+        timeout_graceful_shutdown=SHUTDOWN_S,
     )
     return DrainingServer(config, app)
 

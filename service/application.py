@@ -10,12 +10,13 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
-from service import http_routes, websocket_route
+from service import http_routes, monitor, websocket_route
 from service.access import Access
 from service.audit import Act, record
 from service.errors import ServiceError, Unauthorized
 from service.origin_check import OriginCheck, problem
 from service.request_form import RequestForm
+from service.response_count import ResponseCount
 from service.session_quota import SessionQuota
 from service.session_registry import VERSION, SessionRegistry
 from service.session_series import SessionSeries
@@ -59,6 +60,9 @@ class Service:
             SessionQuota(settings.session, settings.quota),
         )
         self.vital_signs = VitalSignsReader(self.engine, self.registry)
+        self.monitors = monitor.Monitors(
+            self.registry, self.vital_signs, settings.telemetry, tokens.honours
+        )
         self.is_ready = False
         self.connections: set[websocket_route.Connection] = set()
         self._watch()
@@ -92,6 +96,7 @@ class Service:
         """Open no more sessions, say goodbye to every connection and wait until it is heard."""
         self.is_ready = False
         self.registry.is_draining = True
+        self.monitors.end()
         connections = list(self.connections)
         for connection in connections:
             connection.drain()
@@ -143,7 +148,9 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(RequestForm, settings=settings.listener)
     app.add_middleware(Access, tokens=tokens, traffic=traffic)
     app.add_middleware(OriginCheck, allowed_hosts=allowed_hosts)
+    app.add_middleware(ResponseCount)
     app.include_router(http_routes.router)
+    app.include_router(monitor.router)
     app.include_router(websocket_route.router)
 
     @app.exception_handler(HTTPException)

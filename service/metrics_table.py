@@ -41,7 +41,7 @@ _LABELS = {
     "tclif_device_memory_bytes": "`device`, `kind`: `allocated`, `reserved`",
     "tclif_dropped_events": "`reason`: `late`, `outside_segments`, `saturated`",
     "tclif_errors": "`code` of the wire protocol, `fatal`: `true`, `false`",
-    "tclif_handshakes_refused": "`code`",
+    "tclif_http_responses": "`status`",
     "tclif_predictions": "`final`: `true`, `false`",
     "tclif_segments_labelled": "`correct`: `true`, `false`",
     "tclif_sessions": "`state`: `attached`, `detached`, `quarantined`",

@@ -258,8 +258,10 @@ class TelemetrySettings(BaseModel):
     model_config = _STRICT
 
     single_sessions: Annotated[int, Field(ge=0, le=1000)] = 50
-    """Sessions with series of their own in `/metrics`, the most recently active ones; 0 for none.
-    """
+    """Sessions with series of their own in ``/metrics``, the most recently active; 0 for none."""
+
+    monitors: Annotated[int, Field(ge=0)] = 8
+    """Streams of ``/v1/monitor`` that one principal may read at a time."""
 
 
 class Settings(BaseSettings):

@@ -71,8 +71,8 @@ class Telemetry:
             "paced_seconds",
             "Time sockets were not read as their principal sent too much.",
         )
-        self._handshakes_refused = self._counter(
-            "handshakes_refused", "Connections refused before they were open.", "code"
+        self._responses = self._counter(
+            "http_responses", "Answers over HTTP, refused handshakes included.", "status"
         )
         self._connections = Gauge(
             "tclif_connections", "WebSocket connections that are open.", registry=self._registry
@@ -148,9 +148,9 @@ class Telemetry:
         """Count an error that a client is told."""
         self._errors.labels(code, str(fatal).lower()).inc()
 
-    def handshake_refused(self, code: str) -> None:
-        """Count a connection that is answered with an HTTP error."""
-        self._handshakes_refused.labels(code).inc()
+    def answered(self, status: int) -> None:
+        """Count an answer over HTTP."""
+        self._responses.labels(str(status)).inc()
 
     def connection_opened(self) -> None:
         """Count a connection."""

@@ -61,7 +61,6 @@ async def stream(socket: WebSocket, principal: Caller) -> None:
     if SUBPROTOCOL not in socket.scope["subprotocols"]:
         offered = socket.scope["subprotocols"]
         refusal = f"subprotocols {offered} came; expected {SUBPROTOCOL!r} among them"
-        socket.app.state.service.telemetry.handshake_refused("bad_message")
         await socket.send_denial_response(problem(400, "bad_message", refusal))
         return
     await socket.accept(SUBPROTOCOL)

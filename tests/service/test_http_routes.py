@@ -131,6 +131,13 @@ async def test_the_page_of_a_session_tells_everything(server: RunningServer) -> 
     # two hidden layers and the readout
     assert len(page["weight_change"]) == 3
     assert all(change > 0 for change in page["weight_change"])
+    assert page["drift"] == {"drifting": False, "changes": 0, "drops": 0}
+    assert all(count > 0 for count in page["spikes"])
+    for part in ("inference", "learning"):
+        energy = page["energy"][part]
+        joules = 4.6e-12 * energy["multiply_accumulates"] + 0.9e-12 * energy["accumulates"]
+        assert energy["joules"] == pytest.approx(joules)
+        assert joules > 0
     # layer 0: 12 x 8 + 8 x 8 + 8; layer 1: 8 x 6 + 6 x 6 + 6; readout: 6 x 3 + 3; 2 x 4 numbers
     assert page["parameters"] == 168 + 90 + 21 + 8
     assert page["last_snapshot"] is None

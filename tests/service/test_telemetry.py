@@ -131,13 +131,13 @@ def test_connections_come_and_go() -> None:
         telemetry.connection_opened()
     telemetry.connection_closed(CloseCode.TRY_AGAIN)
     telemetry.connection_closed(None)
-    telemetry.handshake_refused("unauthorized")
+    telemetry.answered(401)
 
     counted = samples(telemetry)
     assert counted["tclif_connections", ()] == 1
     assert counted["tclif_connections_closed_total", ("1013",)] == 1
     assert counted["tclif_connections_closed_total", ("lost",)] == 1
-    assert counted["tclif_handshakes_refused_total", ("unauthorized",)] == 1
+    assert counted["tclif_http_responses_total", ("401",)] == 1
 
 
 def test_the_page_tells_what_runs_and_how_the_process_is() -> None:

@@ -20,7 +20,8 @@ SILENCE = (0, 0)
 
 def learnt(network: NetworkSpec, learning: LearningSpec, **counts: int) -> tuple[int, int]:
     activity = Activity(n_ticks=1, spikes=SILENCE, **counts)
-    return tuple(learning_operations(network, learning, activity))
+    products, sums = learning_operations(network, learning, activity)
+    return products, sums
 
 
 def test_energies_are_those_of_32_bit_numbers_at_45_nm() -> None:
