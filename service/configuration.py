@@ -6,11 +6,13 @@ from typing import Self
 from pydantic import BaseModel
 
 from service.errors import ConfigMismatch, OpenRefused, UnknownModel
+from service.model_store import ModelVersion, StoredModel
 from service.settings import SessionSettings
-from service.wire_protocol import Open, SegmentedByClient, SensorRequest
+from service.wire_protocol import NetworkRequest, Open, SegmentedByClient, SensorRequest
 from tclif_core import LearningSpec, NetworkSpec
 
 DEFAULT_TICK_US = 4000
+TICK_US_BOUNDS = (100, 1_000_000)
 
 _PROFILE_FIELDS = {
     "decay_shape": "shape",
@@ -57,6 +59,7 @@ class SessionConfiguration:
         learning: How weights move, for the learner.
         tick_us: Length of a tick.
         class_names: The classes by index.
+        model: The stored model that its weights began from, if they did.
     """
 
     request: Open
@@ -64,35 +67,47 @@ class SessionConfiguration:
     learning: LearningSpec
     tick_us: int
     class_names: tuple[str, ...]
+    model: ModelVersion | None = None
 
     @classmethod
-    def resolve(cls, request: Open, settings: SessionSettings) -> Self:
+    def resolve(
+        cls, request: Open, settings: SessionSettings, stored: StoredModel | None = None
+    ) -> Self:
         """Work out what an ``open`` for a new session asks for.
 
+        Args:
+            request: What the client asks for.
+            settings: What sessions may hold.
+            stored: The model that it names, if it names one.
+
         Raises:
-            UnknownModel: It names a model; none is stored.
-            OpenRefused: A value or an option that this server does not serve.
+            UnknownModel: It names a model, and none was found.
+            OpenRefused: A value or an option that this server does not serve, or a sensor or a
+                tick that the model was not made for.
         """
-        network_request = request.network
-        if network_request is None:
-            raise UnknownModel(f"model {request.model!r} came; this server stores no models")
+        if request.model is not None and stored is None:
+            raise UnknownModel(f"model {request.model!r} came; expected one of GET /v1/models")
         if not isinstance(request.segmentation, SegmentedByClient):
             raise OpenRefused(
                 f"segmentation by {request.segmentation.by!r} came; this server serves 'client'"
             )
-        request = _filled_in(request)
-        tick_us = request.tick_us or DEFAULT_TICK_US
+        if stored is None:
+            request = _with_tick(request, DEFAULT_TICK_US)
+            network, class_names, version = _network(request), _class_names(request), None
+        else:
+            request = _with_tick(request, stored.model.tick_us)
+            network = stored.model.network
+            class_names, version = stored.model.classes, stored.version
+            _check_sensor(request, stored)
+        request = _filled_in(request, network)
+        tick_us = _checked_tick(request)
         _check_lateness(request, tick_us, settings)
-        try:
-            network = _network(request)
-        except ValueError as error:
-            raise OpenRefused(f"network: {error}") from error
         try:
             learning = LearningSpec.from_dict(request.learning.model_dump(exclude={"mode", "rate"}))
             learning.rates_of_layers(network)
         except ValueError as error:
             raise OpenRefused(f"learning: {error}") from error
-        return cls(request, network, learning, tick_us, network_request.class_names)
+        return cls(request, network, learning, tick_us, class_names, version)
 
     @property
     def sensor(self) -> SensorRequest:
@@ -111,17 +126,28 @@ class SessionConfiguration:
         """
         if request.seed not in (None, seed):
             raise ConfigMismatch(f"seed: {request.seed} came; the session began from seed {seed}")
-        if request.tick_us is None:
-            request = request.model_copy(update={"tick_us": self.tick_us})
-        difference = _first_difference(_comparable(self.request), _comparable(_filled_in(request)))
+        asked = _filled_in(_with_tick(request, self.tick_us), self.network)
+        difference = _first_difference(_comparable(self.request), _comparable(asked))
         if difference is not None:
             field, was, came = difference
             raise ConfigMismatch(f"{field}: {came!r} came; the session was created with {was!r}")
 
 
 def _network(request: Open) -> NetworkSpec:
+    """Return the network that an ``open`` describes.
+
+    Raises:
+        OpenRefused: There can be no such network.
+    """
     asked = request.network
-    assert asked is not None, "resolve refuses a request without a network"
+    assert asked is not None, "an open has a network or a model"
+    try:
+        return _described(asked, request.sensor.n_inputs)
+    except ValueError as error:
+        raise OpenRefused(f"network: {error}") from error
+
+
+def _described(asked: NetworkRequest, n_inputs: int) -> NetworkSpec:
     values: dict[str, object] = dict(asked.hyperparameters)
     profile = {
         name: values.pop(wire_name)
@@ -141,7 +167,7 @@ def _network(request: Open) -> NetworkSpec:
         neuron["decay_profile"] = profile
     return NetworkSpec.from_dict(
         {
-            "inputs": request.sensor.n_inputs,
+            "inputs": n_inputs,
             "hidden": asked.hidden,
             "classes": len(asked.class_names),
             "recurrent": asked.recurrent,
@@ -168,25 +194,55 @@ def _check_lateness(request: Open, tick_us: int, settings: SessionSettings) -> N
         )
 
 
-def _filled_in(request: Open) -> Open:
+def _class_names(request: Open) -> tuple[str, ...]:
+    assert request.network is not None, "an open has a network or a model"
+    return request.network.class_names
+
+
+def _check_sensor(request: Open, stored: StoredModel) -> None:
+    n_inputs = stored.model.network.inputs
+    if request.sensor.n_inputs != n_inputs:
+        raise OpenRefused(
+            f"sensor: {request.sensor.n_inputs} inputs came; model {stored.version.name!r} has"
+            f" {n_inputs}"
+        )
+
+
+def _with_tick(request: Open, default_us: int) -> Open:
+    if request.tick_us is not None:
+        return request
+    return request.model_copy(update={"tick_us": default_us})
+
+
+def _checked_tick(request: Open) -> int:
+    """Return the length of a tick; that of a model may lie outside what a session may have."""
+    tick_us = request.tick_us
+    assert tick_us is not None, "filled in before"
+    low, high = TICK_US_BOUNDS
+    if not low <= tick_us <= high:
+        raise OpenRefused(
+            f"tick_us: the model's {tick_us} came; expected an open with one from {low} to {high}"
+        )
+    return tick_us
+
+
+def _filled_in(request: Open, network: NetworkSpec) -> Open:
     """Write down the defaults that depend on other fields, each in one way only.
 
-    A tick has the default length, and per-tick updates are plain SGD where no optimiser is named.
-    Layer rates of 1 for all are none, and so is what a kind of neuron does with couplings anyway.
+    Per-tick updates are plain SGD where no optimiser is named. Layer rates of 1 for all are none,
+    and so is what a kind of neuron does with couplings anyway.
     """
-    filled: dict[str, object] = {"tick_us": request.tick_us or DEFAULT_TICK_US}
-    learning, network = request.learning, request.network
+    learning = request.learning
     changed: dict[str, object] = {}
     if learning.update == "tick" and "optimizer" not in learning.model_fields_set:
         changed["optimizer"] = "sgd"
-    if network is not None:
-        if learning.layer_rates == (1.0,) * (len(network.hidden) + 1):
-            changed["layer_rates"] = ()
-        if learning.learn_couplings == (network.neuron == "tclif"):
-            changed["learn_couplings"] = None
-    if changed:
-        filled["learning"] = learning.model_copy(update=changed)
-    return request.model_copy(update=filled)
+    if learning.layer_rates == (1.0,) * (len(network.hidden) + 1):
+        changed["layer_rates"] = ()
+    if learning.learn_couplings == (network.neuron.kind == "tclif"):
+        changed["learn_couplings"] = None
+    if not changed:
+        return request
+    return request.model_copy(update={"learning": learning.model_copy(update=changed)})
 
 
 def _comparable(request: Open) -> dict[str, object]:

@@ -2,15 +2,17 @@
 
 import asyncio
 import json
+from importlib.metadata import version
 from typing import NamedTuple
 
 import safetensors.numpy
 
 from service.configuration import describe
 from service.energy_report import EnergyReport, measure_energy
+from service.model_store import ModelVersion
 from service.session_network import SessionNetwork
 from service.sessions import Session
-from tclif_core import Learner
+from tclif_core import Learner, Model
 
 JsonObject = dict[str, object]
 
@@ -61,6 +63,46 @@ async def export_weights(session: Session) -> bytes:
     )
 
 
+async def model_of(session: Session) -> Model:
+    """Return a session's network as a model, read between two of its messages.
+
+    Raises:
+        InternalFailure: The session is quarantined or was deleted meanwhile.
+    """
+    network, configuration = session.network, session.configuration
+    # the weights are those after this message
+    received = session.received
+    weights, state = await asyncio.wrap_future(
+        session.at_boundary(lambda: (network.learner.weights(network.slot), _read_network(network)))
+    )
+    return Model(
+        network=network.learner.network,
+        learning=network.learner.learning,
+        weights=weights,
+        classes=configuration.class_names,
+        tick_us=configuration.tick_us,
+        sensor=describe(configuration.sensor),
+        provenance={
+            "session": session.name,
+            "epoch": session.epoch,
+            "sequence": received,
+            "seed": session.seed,
+            "began_from": describe_model(configuration.model),
+            "segments_labelled": state.n_labelled,
+            "lessons": state.n_lessons,
+            "prequential_accuracy": state.windowed_accuracy,
+            "server": version("tclif"),
+        },
+    )
+
+
+def describe_model(model: ModelVersion | None) -> JsonObject | None:
+    """Return which model a session began from, as JSON values."""
+    if model is None:
+        return None
+    return {"name": model.name, "version": model.version, "published": model.is_published}
+
+
 class _NetworkState(NamedTuple):
     """What only the engine thread may read."""
 
@@ -104,6 +146,7 @@ def _report(session: Session, state: _NetworkState) -> JsonObject:
         "seed": session.seed,
         "kernel": learner.kernel_name,
         "configuration": describe(session.configuration.request),
+        "model": describe_model(session.configuration.model),
         "parameters": state.n_parameters,
         "received": session.received,
         "segments": {

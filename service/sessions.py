@@ -14,6 +14,7 @@ from typing import Protocol, TypeVar
 from service.configuration import SessionConfiguration
 from service.errors import CloseCode, InternalFailure, Refusal
 from service.intake import Intake, SessionMessage
+from service.model_store import Weights
 from service.outbox import Outbox
 from service.principals import SessionKey
 from service.session_network import SessionNetwork
@@ -49,9 +50,20 @@ class Engine(Protocol):
         """Run something between two batches."""
 
     def open_network(
-        self, configuration: SessionConfiguration, seed: int, settings: SessionSettings
+        self,
+        configuration: SessionConfiguration,
+        seed: int,
+        settings: SessionSettings,
+        weights: Weights | None = None,
     ) -> SessionNetwork:
-        """Make a session's network; on the engine thread."""
+        """Make a session's network; on the engine thread.
+
+        Args:
+            configuration: What it is to be.
+            seed: What its first weights come from, unless ``weights`` are given.
+            settings: What sessions may hold.
+            weights: All of its first weights.
+        """
 
     def close_network(self, session: "Session") -> None:
         """Free a session's slot; on the engine thread."""

@@ -91,6 +91,12 @@ class QuotaSettings(BaseModel):
     messages_per_s: Annotated[float, Field(gt=0)] = 20_000.0
     """Messages a second over all connections, likewise."""
 
+    models: Annotated[int, Field(ge=1)] = 100
+    """Versions of models that one principal may have stored, published ones left out."""
+
+    model_bytes: Annotated[int, Field(ge=1)] = 1 << 30
+    """Their files together."""
+
     connections: Annotated[int, Field(ge=1)] = 512
     """WebSocket connections at a time; one more is closed with 4429."""
 

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from service.configuration import SessionConfiguration
 from service.errors import InternalFailure
 from service.event_binning import TickBlock
+from service.model_store import Weights
 from service.session_network import SessionNetwork
 from service.sessions import Session
 from service.settings import EngineSettings, SessionSettings
@@ -90,7 +91,11 @@ class TickEngine:
         Learner(smallest, LearningSpec(), kernel=self._settings.kernel).warm_up()
 
     def open_network(
-        self, configuration: SessionConfiguration, seed: int, settings: SessionSettings
+        self,
+        configuration: SessionConfiguration,
+        seed: int,
+        settings: SessionSettings,
+        weights: Weights | None = None,
     ) -> SessionNetwork:
         """Make a session's network; on the engine thread."""
         key = (configuration.network, configuration.learning)
@@ -98,6 +103,8 @@ class TickEngine:
         if learner is None:
             learner = self._learners[key] = Learner(*key, kernel=self._settings.kernel)
         slot = learner.open(seed=seed, rate=configuration.request.learning.rate)
+        if weights is not None:
+            learner.load_weights(slot, weights)
         return SessionNetwork(learner, slot, configuration, settings)
 
     def bank_bytes(self) -> int:

@@ -3,7 +3,15 @@
 from tclif_core.batch import AdvanceResult, EventBlock, SlotIndex, Strand
 from tclif_core.hyperparameters import DecayProfile, LearningSpec, NetworkSpec, NeuronSpec
 from tclif_core.learner import Learner
-from tclif_core.model_file import Model, ModelFileError, read_model, write_model
+from tclif_core.model_file import (
+    Model,
+    ModelFileError,
+    pack_model,
+    peek_model,
+    read_model,
+    unpack_model,
+    write_model,
+)
 from tclif_core.operation_counts import (
     Activity,
     Operations,
@@ -32,9 +40,12 @@ __all__ = [
     "inference_operations",
     "json_object",
     "learning_operations",
+    "pack_model",
     "peek",
+    "peek_model",
     "read_model",
     "seal",
+    "unpack_model",
     "unseal",
     "write_model",
     "write_whole",

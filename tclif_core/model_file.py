@@ -4,12 +4,13 @@ The file is a safetensors file, see `sealed_tensors`: any reader of that format 
 byte of it can change unseen. It is written whole or not at all, and read whole or not at all.
 """
 
+import io
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from tclif_core.hyperparameters import LearningSpec, NetworkSpec
 from tclif_core.row_layout import parameter_layout
 from tclif_core.scalar_intervals import SCALAR_SLACK, scalar_intervals
-from tclif_core.sealed_tensors import seal, unseal
+from tclif_core.sealed_tensors import peek, seal, unseal
 from tclif_core.strict_json import FileFault
 from tclif_core.whole_file import write_whole
 
@@ -84,21 +85,7 @@ def write_model(path: str | os.PathLike[str], model: Model) -> None:
             shape or type, not finite or outside its interval; or a field is not as `Model` says.
         OSError: The file can't be written.
     """
-    target = Path(path)
-    try:
-        _check(model)
-        document = {
-            "network": model.network.to_dict(),
-            "learning": model.learning.to_dict(),
-            "classes": model.classes,
-            "tick_us": model.tick_us,
-            "sensor": model.sensor,
-            "provenance": model.provenance,
-        }
-        contents = seal(KIND, SCHEMA, document, model.weights)
-    except FileFault as fault:
-        raise ModelFileError(target, str(fault), field=fault.field, byte=fault.byte) from fault
-    write_whole(target, contents)
+    write_whole(Path(path), pack_model(model, path))
 
 
 def read_model(path: str | os.PathLike[str]) -> Model:
@@ -109,14 +96,67 @@ def read_model(path: str | os.PathLike[str]) -> Model:
             in any byte, or what is in it does not fit together.
         OSError: The file can't be read.
     """
-    source = Path(path)
+    with Path(path).open("rb") as stream:
+        return _read(stream, path)
+
+
+def pack_model(model: Model, name: str | os.PathLike[str]) -> bytes:
+    """Return what `write_model` writes.
+
+    Args:
+        model: What is to be kept.
+        name: What an error calls the file.
+
+    Raises:
+        ModelFileError: As `write_model`.
+    """
     try:
-        with source.open("rb") as stream:
-            document, weights = unseal(stream, KIND, SCHEMA)
+        _check(model)
+        document = {
+            "network": model.network.to_dict(),
+            "learning": model.learning.to_dict(),
+            "classes": model.classes,
+            "tick_us": model.tick_us,
+            "sensor": model.sensor,
+            "provenance": model.provenance,
+        }
+        return seal(KIND, SCHEMA, document, model.weights)
+    except FileFault as fault:
+        raise ModelFileError(Path(name), str(fault), field=fault.field, byte=fault.byte) from fault
+
+
+def unpack_model(contents: bytes, name: str | os.PathLike[str]) -> Model:
+    """Return the model in a file's contents, as `read_model` does.
+
+    Raises:
+        ModelFileError: As `read_model`.
+    """
+    return _read(io.BytesIO(contents), name)
+
+
+def peek_model(contents: bytes, name: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return what a file's first bytes say of a model, its weights unread.
+
+    Args:
+        contents: The file's begin, its whole header at least.
+        name: What an error calls the file.
+
+    Raises:
+        ModelFileError: It is no model file, or the header is not whole.
+    """
+    try:
+        return peek(io.BytesIO(contents), KIND, SCHEMA)
+    except FileFault as fault:
+        raise ModelFileError(Path(name), str(fault), field=fault.field, byte=fault.byte) from fault
+
+
+def _read(stream: BinaryIO, name: str | os.PathLike[str]) -> Model:
+    try:
+        document, weights = unseal(stream, KIND, SCHEMA)
         model = _restored(document, weights)
         _check(model)
     except FileFault as fault:
-        raise ModelFileError(source, str(fault), field=fault.field, byte=fault.byte) from fault
+        raise ModelFileError(Path(name), str(fault), field=fault.field, byte=fault.byte) from fault
     return model
 
 

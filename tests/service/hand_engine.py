@@ -8,6 +8,7 @@ import numpy as np
 
 from service.configuration import SessionConfiguration
 from service.errors import InternalFailure
+from service.model_store import Weights
 from service.session_network import SessionNetwork
 from service.sessions import Session
 from service.settings import SessionSettings
@@ -61,11 +62,17 @@ class HandEngine:
             settle()
 
     def open_network(
-        self, configuration: SessionConfiguration, seed: int, settings: SessionSettings
+        self,
+        configuration: SessionConfiguration,
+        seed: int,
+        settings: SessionSettings,
+        weights: Weights | None = None,
     ) -> SessionNetwork:
         """Make a session's network."""
         learner = Learner(configuration.network, configuration.learning, kernel=self.kernel)
         slot = learner.open(seed=seed, rate=configuration.request.learning.rate)
+        if weights is not None:
+            learner.load_weights(slot, weights)
         self.n_opened += 1
         return SessionNetwork(learner, slot, configuration, settings)
 

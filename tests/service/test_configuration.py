@@ -10,9 +10,11 @@ from service.errors import (
     ProtocolViolation,
     UnknownModel,
 )
+from service.model_store import ModelVersion, StoredModel
 from service.settings import SessionSettings
-from tclif_core import DecayProfile, LearningSpec
+from tclif_core import DecayProfile, LearningSpec, Model
 from tests.service.open_requests import CLASSES, open_request
+from tests.service.small_models import small_model
 
 SETTINGS = SessionSettings(max_advance_ticks=100)
 SEED = 11
@@ -212,6 +214,65 @@ def test_a_stored_model_is_unknown() -> None:
         "unknown_model",
         CloseCode.BAD_REQUEST,
     )
+
+
+# --- a stored model
+
+
+def resolve_stored(model: Model | None = None, **fields: object) -> SessionConfiguration:
+    """Resolve an ``open`` that begins from a stored model, with other fields if given."""
+    stored = StoredModel(ModelVersion("", "digits", 3), model or small_model())
+    request = open_request(**{"network": None, "model": "digits"} | fields)
+    return SessionConfiguration.resolve(request, SessionSettings(), stored)
+
+
+def test_a_model_brings_its_network_its_classes_and_its_tick() -> None:
+    configuration = resolve_stored(learning={"optimizer": "sgd"})
+
+    assert configuration.network == small_model().network
+    assert configuration.class_names == ("zero", "one", "two")
+    assert configuration.tick_us == 5000
+    assert configuration.model == ModelVersion("", "digits", 3)
+    # how it learns is the session's affair
+    assert configuration.learning.optimizer == "sgd"
+
+
+def test_another_tick_than_the_models_may_be_asked_for() -> None:
+    assert resolve_stored(tick_us=2000).tick_us == 2000
+
+
+@pytest.mark.parametrize("addresses", [4, 6])
+def test_a_sensor_that_does_not_fit_the_model_is_refused(addresses: int) -> None:
+    with pytest.raises(OpenRefused, match=rf"sensor: {addresses} inputs came; model .* has 5"):
+        resolve_stored(sensor={"kind": "raw", "addresses": addresses})
+
+
+@pytest.mark.parametrize("tick_us", [99, 1_000_001])
+def test_a_model_with_a_tick_that_no_session_has_needs_another(tick_us: int) -> None:
+    model = small_model(tick_us=tick_us)
+
+    with pytest.raises(OpenRefused, match=f"the model's {tick_us} came; expected an open with"):
+        resolve_stored(model)
+
+    assert resolve_stored(model, tick_us=1000).tick_us == 1000
+
+
+def test_a_learning_option_that_does_not_fit_the_models_layers_is_refused() -> None:
+    with pytest.raises(OpenRefused, match="learning: layer_rates"):
+        resolve_stored(learning={"layer_rates": [1.0]})
+
+
+def test_a_session_from_a_model_resumes_by_the_models_name_and_no_other_way() -> None:
+    created = resolve_stored()
+
+    created.check_same(open_request(network=None, model="digits"), seed=SEED)
+    created.check_same(open_request(network=None, model="digits", tick_us=5000), seed=SEED)
+    created.check_same(
+        open_request(network=None, model="digits", learning={"layer_rates": [1, 1, 1]}), seed=SEED
+    )
+    for fields in ({"network": None, "model": "other"}, {}):
+        with pytest.raises(ConfigMismatch, match="model"):
+            created.check_same(open_request(**fields), seed=SEED)
 
 
 # --- an existing session

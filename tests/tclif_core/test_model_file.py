@@ -19,7 +19,10 @@ from tclif_core import (
     ModelFileError,
     NetworkSpec,
     NeuronSpec,
+    pack_model,
+    peek_model,
     read_model,
+    unpack_model,
     write_model,
 )
 from tests.tclif_core.tiny_models import NETWORK, tiny_model, with_weight
@@ -209,3 +212,29 @@ def test_a_disk_that_fails_leaves_the_older_file_and_nothing_else(
 
     assert path.read_bytes() == written
     assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_packed_model_is_what_a_file_holds_and_comes_back(tmp_path: Path) -> None:
+    model = tiny_model()
+    write_model(tmp_path / "m", model)
+
+    packed = pack_model(model, "m")
+
+    assert packed == (tmp_path / "m").read_bytes()
+    back = unpack_model(packed, "m")
+    assert all(np.array_equal(back.weights[name], w) for name, w in model.weights.items())
+    with pytest.raises(ModelFileError, match=r"^m: "):
+        unpack_model(packed[:-1], "m")
+
+
+def test_a_look_at_a_models_begin_tells_all_but_its_weights() -> None:
+    model = tiny_model()
+    packed = pack_model(model, "m")
+    n_header = 8 + int.from_bytes(packed[:8], "little")
+
+    document = peek_model(packed[:n_header], "m")
+
+    assert document["network"] == model.network.to_dict()
+    assert document["classes"] == list(model.classes)
+    with pytest.raises(ModelFileError, match=f"ends at byte {n_header - 1}"):
+        peek_model(packed[: n_header - 1], "m")
