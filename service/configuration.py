@@ -8,7 +8,13 @@ from pydantic import BaseModel
 from service.errors import ConfigMismatch, OpenRefused, UnknownModel
 from service.model_store import ModelVersion, StoredModel
 from service.settings import SessionSettings
-from service.wire_protocol import NetworkRequest, Open, SegmentedByClient, SensorRequest
+from service.wire_protocol import (
+    NetworkRequest,
+    Open,
+    SegmentedByWindow,
+    SensorRequest,
+    Unsegmented,
+)
 from tclif_core import LearningSpec, NetworkSpec
 
 DEFAULT_TICK_US = 4000
@@ -87,10 +93,6 @@ class SessionConfiguration:
         """
         if request.model is not None and stored is None:
             raise UnknownModel(f"model {request.model!r} came; expected one of GET /v1/models")
-        if not isinstance(request.segmentation, SegmentedByClient):
-            raise OpenRefused(
-                f"segmentation by {request.segmentation.by!r} came; this server serves 'client'"
-            )
         if stored is None:
             request = _with_tick(request, DEFAULT_TICK_US)
             network, class_names, version = _network(request), _class_names(request), None
@@ -101,6 +103,7 @@ class SessionConfiguration:
             _check_sensor(request, stored)
         request = _filled_in(request, network)
         tick_us = _checked_tick(request)
+        _check_segmentation(request, tick_us)
         _check_lateness(request, tick_us, settings)
         try:
             learning = LearningSpec.from_dict(request.learning.model_dump(exclude={"mode", "rate"}))
@@ -177,11 +180,26 @@ def _described(asked: NetworkRequest, n_inputs: int) -> NetworkSpec:
     )
 
 
+def _check_segmentation(request: Open, tick_us: int) -> None:
+    """Refuse windows shorter than a tick, and learning ahead where there is no next segment."""
+    cut = request.segmentation
+    if isinstance(cut, SegmentedByWindow) and cut.length_us < tick_us:
+        raise OpenRefused(
+            f"segmentation.length_us {cut.length_us} came; expected a tick, {tick_us} us, or more"
+        )
+    if isinstance(cut, Unsegmented) and request.learning.mode == "ahead":
+        raise OpenRefused("learning.mode 'ahead' came; a segment without end can't learn ahead")
+
+
 def _check_lateness(request: Open, tick_us: int, settings: SessionSettings) -> None:
     """Refuse a grace so long that its open ticks could not be kept, or completed by one message."""
     # a segment's end at its horizon completes the late ticks and one more, cut at both ends
     most_ticks = settings.max_advance_ticks - 1
     late_ticks = -(-request.late_us // tick_us)
+    cut = request.segmentation
+    if late_ticks and isinstance(cut, SegmentedByWindow) and cut.length_us % tick_us:
+        # each window ends with a shorter tick
+        late_ticks += request.late_us // cut.length_us + 1
     if late_ticks > most_ticks:
         raise OpenRefused(
             f"late_us {request.late_us} came; expected at most {most_ticks} ticks of {tick_us} us"

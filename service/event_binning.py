@@ -1,9 +1,9 @@
 """Timestamped events become spikes per tick.
 
-Tick k of a segment covers ``[t0 + k tick_us, t0 + (k+1) tick_us)``. The horizon H is the greatest
-event time seen so far (or the time of an empty frame); ticks that end at or before H - late_us are
-complete. Events earlier than that, coming in a later frame, are late: they are dropped and counted.
-The result depends on the events and their frames alone, never on when the frames arrived.
+`tick_grid` says where ticks lie. The horizon H is the greatest event time seen so far (or the time
+of an empty frame); ticks that end at or before H - late_us are complete. Events earlier than that,
+coming in a later frame, are late: they are dropped and counted. The result depends on the events
+and their frames alone, never on when the frames arrived.
 """
 
 from collections.abc import Sequence
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.state_tree import Tree, array, whole, whole_or_none
+from service.tick_grid import TickGrid
 from service.wire_protocol import SensorRequest
 
 MAX_COUNT: Final = 255
@@ -118,17 +119,16 @@ def address_to_input(sensor: SensorRequest, addresses: NDArray[np.uint32]) -> ND
 
 
 class EventBinner:
-    """The ticks of one open segment: complete ones leave, the open ones wait here.
+    """The ticks of one grid: complete ones leave, the open ones wait here.
 
     Memory is bounded: waiting events are held as counts per (tick, input), and no more than
     ``late_us / tick_us + 2`` ticks wait at a time.
     """
 
-    def __init__(self, *, tick_us: int, late_us: int, n_inputs: int, begin_us: int) -> None:
-        self._tick_us = tick_us
+    def __init__(self, grid: TickGrid, *, late_us: int, n_inputs: int) -> None:
+        self.grid = grid
         self._late_us = late_us
         self._n_inputs = n_inputs
-        self.begin_us = begin_us
         self.n_complete = 0
         self._horizon_us: int | None = None
         # waiting events as sorted keys (tick * n_inputs + input) and their counts
@@ -139,8 +139,7 @@ class EventBinner:
         """Return how many further ticks would be complete if the horizon moved to this time."""
         if self._horizon_us is not None:
             horizon_us = max(horizon_us, self._horizon_us)
-        settled = horizon_us - self._late_us - self.begin_us
-        return max(0, settled // self._tick_us - self.n_complete)
+        return max(0, self.grid.n_ended_by(horizon_us - self._late_us) - self.n_complete)
 
     def add(self, times_us: NDArray[np.int64], inputs: NDArray[np.int64]) -> BinnedFrame:
         """Bin the events of one frame, in any order, and move the horizon.
@@ -149,7 +148,7 @@ class EventBinner:
             times_us: ``[E]`` microseconds of sensor time, at least one.
             inputs: ``[E]``, each in ``[0, n_inputs)``.
         """
-        within = times_us >= self.begin_us
+        within = times_us >= self.grid.begin_us
         n_outside = len(times_us) - int(np.count_nonzero(within))
         kept = within
         if self._horizon_us is not None:
@@ -166,8 +165,12 @@ class EventBinner:
 
     def ticks_until(self, end_us: int) -> int:
         """Return how many further ticks a segment's end at ``end_us`` would complete."""
-        whole = -(-(end_us - self.begin_us) // self._tick_us)
-        return max(0, whole - self.n_complete)
+        return max(0, self.grid.n_begun_before(end_us) - self.n_complete)
+
+    def has_events_in(self, start: int, stop: int) -> bool:
+        """Tell whether an event of the open ticks ``start`` to ``stop`` (exclusive) waits."""
+        low, high = np.searchsorted(self._keys, [start * self._n_inputs, stop * self._n_inputs])
+        return bool(low < high)
 
     def end(self, end_us: int) -> BinnedFrame:
         """Complete every tick that begins before ``end_us``; a partial last one counts as a tick.
@@ -197,7 +200,7 @@ class EventBinner:
         self._keys, self._counts = array(tree, "keys", np.int64), array(tree, "counts", np.int64)
 
     def _wait(self, times_us: NDArray[np.int64], inputs: NDArray[np.int64]) -> None:
-        ticks = (times_us - self.begin_us) // self._tick_us
+        ticks = self.grid.tick_of(times_us)
         keys = np.concatenate([self._keys, ticks * self._n_inputs + inputs])
         counts = np.concatenate([self._counts, np.ones(len(times_us), np.int64)])
         self._keys, where = np.unique(keys, return_inverse=True)
@@ -206,7 +209,7 @@ class EventBinner:
 
     def _settle(self, horizon_us: int) -> tuple[TickBlock, int]:
         n_complete = self.n_complete + self.ticks_completed_by(horizon_us)
-        if horizon_us >= self.begin_us:
+        if horizon_us >= self.grid.begin_us:
             self._horizon_us = max(horizon_us, self._horizon_us or 0)
         return self._take(n_complete)
 

@@ -8,32 +8,29 @@ other error leaves the session as it was.
 from collections.abc import Callable
 from typing import assert_never, get_args
 
+from service.client_segmentation import ClientSegmentation
 from service.configuration import SessionConfiguration
+from service.cutting import StreamForm
 from service.errors import ProtocolViolation, Refusal
-from service.event_binning import BinnedFrame, address_to_input
-from service.kept_segments import Segment
-from service.segmentation import ClientSegmentation, LabelPlace
+from service.event_binning import address_to_input
+from service.segmentation import Segmentation, lesson_of
 from service.settings import SessionSettings
+from service.silence_segmentation import SilenceSegmentation
 from service.state_tree import Tree, branch, text, whole
+from service.window_segmentation import WindowSegmentation
 from service.wire_protocol import (
     AddClasses,
     EventFrame,
     Label,
     LearningChange,
     LearningMode,
+    SegmentedBySilence,
+    SegmentedByWindow,
     SegmentMark,
     SnapshotRequest,
+    Unsegmented,
 )
-from service.work import (
-    BeginSegment,
-    ChangeRate,
-    ComputeTicks,
-    EndSegment,
-    Lesson,
-    Refuse,
-    TeachAhead,
-    Work,
-)
+from service.work import ChangeRate, EndSegment, Refuse, Work
 
 SessionMessage = EventFrame | SegmentMark | Label | LearningChange | AddClasses | SnapshotRequest
 """What changes a session, once it is open."""
@@ -51,12 +48,7 @@ class Intake:
         self._sensor = configuration.sensor
         self._class_names = configuration.class_names
         self._class_index = {name: index for index, name in enumerate(self._class_names)}
-        self.segmentation = ClientSegmentation(
-            tick_us=configuration.tick_us,
-            late_us=configuration.request.late_us,
-            n_inputs=configuration.sensor.n_inputs,
-            settings=settings,
-        )
+        self.segmentation = _segmentation(configuration, settings)
         self.mode = configuration.request.learning.mode
         self.n_events = 0
 
@@ -103,10 +95,8 @@ class Intake:
         match message:
             case EventFrame():
                 return self._take_events(message)
-            case SegmentMark(action="begin"):
-                return [BeginSegment(self.segmentation.begin(message.segment, message.t_us))]
             case SegmentMark():
-                return self._take_end(message)
+                return self._with_lessons(self.segmentation.mark(message), message.sequence)
             case Label():
                 return self._take_label(message)
             case LearningChange():
@@ -118,18 +108,18 @@ class Intake:
 
     def _take_events(self, frame: EventFrame) -> list[Work]:
         if frame.count == 0:
-            binned = self.segmentation.move_horizon(frame.base_us)
+            cutting = self.segmentation.move_horizon(frame.base_us)
         else:
             inputs = address_to_input(self._sensor, frame.addresses)
-            binned = self.segmentation.events(frame.times_us, inputs)
+            cutting = self.segmentation.events(frame.times_us, inputs)
         self.n_events += frame.count
-        work = _ticks(binned)
-        if binned.n_late:
+        work = self._with_lessons(cutting.work, frame.sequence)
+        if cutting.n_late:
             work.append(
                 Refuse(
                     Refusal(
                         "late_events",
-                        f"{binned.n_late} of {frame.count} events came after their tick was"
+                        f"{cutting.n_late} of {frame.count} events came after their tick was"
                         " complete; expected none earlier than the greatest time less late_us",
                         sequence=frame.sequence,
                     )
@@ -137,32 +127,35 @@ class Intake:
             )
         return work
 
-    def _take_end(self, mark: SegmentMark) -> list[Work]:
-        segment, binned = self.segmentation.end(mark.segment, mark.t_us)
-        work = [*_ticks(binned), EndSegment(segment)]
-        if segment.target is None or segment.learns_ahead:
-            return work
-        if segment.keeps_ticks:
-            return [*work, self._lesson(segment, segment.target)]
-        too_long = Refusal(
-            "label_too_late",
-            f"segment {segment.number} is longer than the server keeps; its label is not learnt",
-            sequence=mark.sequence,
-        )
-        return [*work, Refuse(too_long)]
+    def _with_lessons(self, cut: list[Work], sequence: int) -> list[Work]:
+        """Let the end of a segment that has its label already be followed by its lesson."""
+        work: list[Work] = []
+        for item in cut:
+            work.append(item)
+            if not isinstance(item, EndSegment) or item.segment.learns_ahead:
+                continue
+            segment, target = item.segment, item.segment.target
+            if target is not None and segment.is_whole:
+                work.append(lesson_of(segment, target, learns=self._learns))
+            elif target is not None:
+                too_long = Refusal(
+                    "label_too_late",
+                    f"segment {segment.number} is longer than the server keeps; its label is not"
+                    " learnt",
+                    sequence=sequence,
+                )
+                work.append(Refuse(too_long))
+        return work
 
     def _take_label(self, label: Label) -> list[Work]:
-        if label.segment is None:
-            raise Refusal("not_served", "this server serves labels for segments, not for intervals")
         target = self._resolve(label.target)
-        place, segment = self.segmentation.label(label.segment, target, ahead=self.mode == "ahead")
-        match place:
-            case LabelPlace.FINISHED:
-                return [self._lesson(segment, target)]
-            case LabelPlace.AHEAD:
-                return [TeachAhead(target)]
-            case LabelPlace.CURRENT:
-                return []
+        learns, ahead = self._learns, self.mode == "ahead"
+        if label.segment is not None:
+            return self.segmentation.label(label.segment, target, learns=learns, ahead=ahead)
+        assert label.from_us is not None, "a label names a segment or an interval"
+        assert label.to_us is not None, "an interval has two ends"
+        interval = label.from_us, label.to_us
+        return self.segmentation.label_interval(interval, target, learns=learns, ahead=ahead)
 
     def _take_learning(self, change: LearningChange) -> list[Work]:
         if change.mode is not None:
@@ -171,17 +164,18 @@ class Intake:
         return [] if change.rate is None else [ChangeRate(change.rate)]
 
     def _check_mode_change(self, mode: str) -> None:
-        """Refuse to change the mode under a segment whose lesson is under way."""
-        segment = self.segmentation.open_segment
-        if segment is not None and segment.learns_ahead and mode != self.mode:
+        """Refuse a mode that the stream can't have, or not while a lesson is under way."""
+        if self.segmentation.learns_ahead and mode != self.mode:
             raise Refusal(
                 "bad_value",
-                f"mode {mode!r} came while segment {segment.number} learns ahead;"
-                " expected its end first",
+                f"mode {mode!r} came while a labelled segment learns ahead; expected its end first",
             )
+        if mode == "ahead" and self.segmentation.is_endless:
+            raise Refusal("bad_value", "mode 'ahead' came; a segment without end can't learn ahead")
 
-    def _lesson(self, segment: Segment, target: int) -> Lesson:
-        return Lesson(segment, target, learns=self.mode != "off")
+    @property
+    def _learns(self) -> bool:
+        return self.mode != "off"
 
     def _resolve(self, target: int | str) -> int:
         """Return the index of a class told by index or name."""
@@ -195,5 +189,20 @@ class Intake:
         return target
 
 
-def _ticks(binned: BinnedFrame) -> list[Work]:
-    return [ComputeTicks(binned.block)] if binned.block.n_ticks else []
+def _segmentation(configuration: SessionConfiguration, settings: SessionSettings) -> Segmentation:
+    request = configuration.request
+    form = StreamForm(
+        tick_us=configuration.tick_us,
+        late_us=request.late_us,
+        n_inputs=configuration.sensor.n_inputs,
+        carry_state=request.carry_state,
+    )
+    match request.segmentation:
+        case SegmentedBySilence(gap_us=gap_us):
+            return SilenceSegmentation(form, settings, gap_us=gap_us)
+        case SegmentedByWindow(length_us=length_us):
+            return WindowSegmentation(form, settings, length_us=length_us)
+        case Unsegmented():
+            return WindowSegmentation(form, settings, length_us=None)
+        case _:
+            return ClientSegmentation(form, settings)

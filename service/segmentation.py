@@ -1,165 +1,125 @@
-"""Where a segment begins and ends, and which ticks wait for which label.
+"""Where segments begin and end, and which ticks wait for which label: what all kinds share.
 
 This is the side of a session that reads messages, in sequence order: it turns them into work for
 the engine or refuses them. It holds no network and no clock, so its answers depend on the messages
-alone.
+alone. A kind of segmentation decides when to begin and to end; the rest is here.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from enum import Enum
+from dataclasses import asdict
 
 import numpy as np
 from numpy.typing import NDArray
 
+from service.cutting import Counters, Cutting, StreamForm
 from service.errors import ProtocolViolation, Refusal
 from service.event_binning import BinnedFrame, EventBinner, TickBlock
-from service.kept_segments import KeptSegments, Segment, capture_segments, restore_segments
+from service.kept_segments import KeptSegments
+from service.segments import Segment, capture_segments, passage_through, restore_segments
 from service.settings import SessionSettings
 from service.state_tree import Tree, branch, whole, whole_or_none
+from service.tick_grid import TickGrid
+from service.wire_protocol import SegmentMark
+from service.work import (
+    BeginSegment,
+    ComputeTicks,
+    EndSegment,
+    KeepState,
+    Lesson,
+    TeachAhead,
+    Work,
+)
 
 
-class LabelPlace(Enum):
-    """When a label takes effect."""
+class Segmentation(ABC):
+    """One stream's segments.
 
-    FINISHED = "the segment is finished: learn now"
-    CURRENT = "the segment is open: learn at its end"
-    AHEAD = "the segment is open and empty: learn while it runs"
+    Attributes:
+        open_segment: The segment that is open now.
+        kept: Finished segments that wait for a label.
+        counters: Events that were dropped.
+    """
 
+    is_cut_by_server = True
+    takes_intervals = False
 
-@dataclass(frozen=True, slots=True)
-class Counters:
-    """Events that were dropped, by reason; for the session's state page."""
-
-    n_outside: int = 0
-    n_late: int = 0
-    n_saturated: int = 0
-
-    def plus(self, frame: BinnedFrame) -> "Counters":
-        """Return the counters with one more frame in them."""
-        return Counters(
-            self.n_outside + frame.n_outside,
-            self.n_late + frame.n_late,
-            self.n_saturated + frame.n_saturated,
-        )
-
-
-class ClientSegmentation:
-    """Segments that the client begins and ends itself."""
-
-    def __init__(
-        self, *, tick_us: int, late_us: int, n_inputs: int, settings: SessionSettings
-    ) -> None:
-        self._tick_us = tick_us
-        self._late_us = late_us
-        self._n_inputs = n_inputs
+    def __init__(self, form: StreamForm, settings: SessionSettings) -> None:
+        self._form = form
         self._settings = settings
-        self._open: Segment | None = None
-        self._binner: EventBinner | None = None
-        self._last_number: int | None = None
+        self.open_segment: Segment | None = None
         self.kept = KeptSegments(settings)
         self.counters = Counters()
+        self._binner: EventBinner | None = None
+        self._last_number: int | None = None
+        # a label for the segment that comes next, where learning ahead may name it
+        self._awaited_target: int | None = None
 
-    @property
-    def open_segment(self) -> Segment | None:
-        """The segment that is open now."""
-        return self._open
-
-    @property
-    def kept_bytes(self) -> int:
-        """Memory of the kept ticks, the open segment's included."""
-        return self.kept.n_bytes(self._open)
-
-    def begin(self, number: int, t_us: int) -> Segment:
-        """Open a segment.
-
-        Raises:
-            Refusal: ``bad_segment``, one is open already or the number does not rise.
-        """
-        if self._open is not None:
-            raise Refusal(
-                "bad_segment",
-                f"segment {number} begins while segment {self._open.number} is open;"
-                " expected its end first",
-            )
-        if self._last_number is not None and number <= self._last_number:
-            raise Refusal(
-                "bad_segment",
-                f"segment {number} came after segment {self._last_number};"
-                " expected a number that rises",
-            )
-        self._last_number = number
-        self._open = Segment(number, t_us)
-        self._binner = self._new_binner(t_us)
-        return self._open
-
-    def events(self, times_us: NDArray[np.int64], inputs: NDArray[np.int64]) -> BinnedFrame:
-        """Bin the events of one frame; outside a segment they are ignored and counted.
+    @abstractmethod
+    def events(self, times_us: NDArray[np.int64], inputs: NDArray[np.int64]) -> Cutting:
+        """Take the events of one frame, at least one, in any order.
 
         Raises:
             ProtocolViolation: The frame completes more ticks than one message may.
         """
-        if self._open is None or self._binner is None:
-            self.counters = self.counters.plus(ignored := _ignored(len(times_us)))
-            return ignored
-        horizon_us = int(times_us.max())
-        self._check_advance(self._binner.ticks_completed_by(horizon_us), f"time {horizon_us} us")
-        frame = self._binner.add(times_us, inputs)
-        if frame.n_outside < len(times_us):
-            self._open.has_events = True
-        return self._keep(frame)
 
-    def move_horizon(self, time_us: int) -> BinnedFrame:
-        """Complete the ticks before ``time_us``; outside a segment nothing happens.
+    @abstractmethod
+    def move_horizon(self, time_us: int) -> Cutting:
+        """Take a frame without events.
 
         Raises:
-            ProtocolViolation: More ticks than one message may complete.
+            ProtocolViolation: It completes more ticks than one message may.
         """
-        if self._open is None or self._binner is None:
-            return _ignored(0)
-        self._check_advance(self._binner.ticks_completed_by(time_us), f"base_us {time_us}")
-        return self._keep(self._binner.move_horizon(time_us))
 
-    def end(self, number: int, t_us: int) -> tuple[Segment, BinnedFrame]:
-        """Close the open segment and complete its ticks.
-
-        Returns:
-            The finished segment and its last ticks. A target that it carries is to be learnt now,
-            if its ticks are still kept.
+    def mark(self, mark: SegmentMark) -> list[Work]:
+        """Begin or end a segment where the client says so.
 
         Raises:
-            Refusal: ``bad_segment``, it is not the open one or ends before its begin.
+            Refusal: ``bad_segment``, it can't begin or end so.
             ProtocolViolation: The end completes more ticks than one message may.
         """
-        segment, binner = self._open, self._binner
-        if segment is None or binner is None or segment.number != number:
-            is_open = "none" if segment is None else f"segment {segment.number}"
-            raise Refusal("bad_segment", f"segment {number} ends, but {is_open} is open")
-        if t_us < segment.begin_us:
-            raise Refusal(
-                "bad_segment",
-                f"segment {number} ends at {t_us} us, before its begin at {segment.begin_us} us",
-            )
-        self._check_advance(binner.ticks_until(t_us), f"the end at {t_us} us")
-        frame = self._keep(binner.end(t_us))
-        segment.end_us = t_us
-        self._open = self._binner = None
-        self.kept.finish(segment)
-        return segment, frame
+        raise Refusal(
+            "bad_segment",
+            f"a {mark.action} of segment {mark.segment} came; the server cuts this stream itself",
+        )
 
-    def label(self, number: int, target: int, *, ahead: bool) -> tuple[LabelPlace, Segment]:
+    @property
+    def kept_bytes(self) -> int:
+        """Memory of kept ticks and states, the open segment's included."""
+        return self.kept.n_bytes(self.open_segment)
+
+    @property
+    def is_endless(self) -> bool:
+        """Whether the stream is one segment without end."""
+        return False
+
+    @property
+    def learns_ahead(self) -> bool:
+        """Whether a segment learns while it runs, or will from its begin."""
+        is_open = self.open_segment is not None and self.open_segment.learns_ahead
+        return is_open or self._awaited_target is not None
+
+    def label(self, number: int, target: int, *, learns: bool, ahead: bool) -> list[Work]:
         """Attach a label to a segment.
 
         Args:
             number: The segment's number.
             target: Index of the true class; its range is the caller's to check.
+            learns: Whether it is to be learnt, or only scored.
             ahead: Whether the session learns while a segment runs.
+
+        Returns:
+            What is to be done now: nothing where the label waits for the segment's end.
 
         Raises:
             Refusal: ``unknown_segment``, ``label_duplicate`` or ``label_too_late``.
         """
-        if self._open is not None and self._open.number == number:
-            return self._label_open(self._open, target, ahead=ahead)
+        segment = self.open_segment
+        if segment is not None and segment.number == number:
+            return self._label_open(segment, target, ahead=ahead)
+        if ahead and self.is_cut_by_server and number == self._next_number:
+            self._await(number, target)
+            return []
         segment = self.kept.find(number)
         if segment is None:
             raise self.kept.refuse(number, self._last_number)
@@ -169,62 +129,121 @@ class ClientSegmentation:
                 f"the label for segment {number} came after its end;"
                 " learning ahead expects it before the segment's first event",
             )
+        if not segment.is_whole:
+            raise _too_long(segment)
         self.kept.label(segment, target)
-        return LabelPlace.FINISHED, segment
+        return [lesson_of(segment, target, learns=learns)]
 
-    def _label_open(
-        self, segment: Segment, target: int, *, ahead: bool
-    ) -> tuple[LabelPlace, Segment]:
-        if segment.target is not None:
-            raise Refusal("label_duplicate", f"segment {segment.number} has a label already")
-        if ahead and (segment.has_events or segment.n_ticks):
-            raise Refusal(
-                "label_too_late",
-                f"the label for segment {segment.number} came after its first event;"
-                " learning ahead expects it before",
-            )
-        if not segment.keeps_ticks:
-            raise Refusal(
-                "label_too_late",
-                f"segment {segment.number} is longer than the server keeps;"
-                " its first ticks are gone",
-            )
-        segment.target = target
-        if not ahead:
-            return LabelPlace.CURRENT, segment
-        segment.keeps_ticks = False
-        segment.learns_ahead = True
-        return LabelPlace.AHEAD, segment
+    def label_interval(
+        self, interval: tuple[int, int], target: int, *, learns: bool, ahead: bool
+    ) -> list[Work]:
+        """Attach a label to the ticks that begin in an interval.
+
+        Args:
+            interval: ``from_us`` and ``to_us``.
+            target: Index of the true class; its range is the caller's to check.
+            learns: Whether it is to be learnt, or only scored.
+            ahead: Whether the session learns while a segment runs.
+
+        Raises:
+            Refusal: ``bad_value``, ``unknown_segment``, ``label_duplicate`` or ``label_too_late``.
+        """
+        del target, learns, ahead
+        raise Refusal(
+            "bad_value",
+            f"a label for the interval {interval} came; this stream's labels name a segment",
+        )
 
     def capture(self) -> Callable[[], Tree]:
         """Copy what later messages change; the returned function adds what the engine owns."""
         kept = self.kept.capture()
-        opened = capture_segments([] if self._open is None else [self._open])
+        opened = capture_segments([] if self.open_segment is None else [self.open_segment])
         tree: Tree = {
             "last_number": self._last_number,
+            "awaited_target": self._awaited_target,
             "counters": asdict(self.counters),
+            "begin_us": None if self._binner is None else self._binner.grid.begin_us,
             "binner": None if self._binner is None else self._binner.capture(),
         }
         return lambda: tree | {"kept": kept(), "open": opened()}
 
     def restore(self, tree: Tree) -> None:
-        """Go on from what `capture` described."""
+        """Go on from what `capture` described.
+
+        Raises:
+            ValueError: The tree does not fit.
+        """
         self._last_number = whole_or_none(tree, "last_number")
+        self._awaited_target = whole_or_none(tree, "awaited_target")
         counters = branch(tree, "counters")
         self.counters = Counters(**{name: whole(counters, name) for name in counters})
         self.kept.restore(branch(tree, "kept"))
-        self._open = self._binner = None
-        for segment in restore_segments(branch(tree, "open")):
-            self._open, self._binner = segment, self._new_binner(segment.begin_us)
+        self.open_segment = next(iter(restore_segments(branch(tree, "open"))), None)
+        begin_us = whole_or_none(tree, "begin_us")
+        self._binner = None if begin_us is None else self._new_binner(begin_us)
+        if self._binner is not None:
             self._binner.restore(branch(tree, "binner"))
 
+    @property
+    def _next_number(self) -> int:
+        return 0 if self._last_number is None else self._last_number + 1
+
+    @property
+    def _stretch_ticks(self) -> int | None:
+        """Ticks after which a segment's next stretch begins; None: it has one only."""
+        return None
+
     def _new_binner(self, begin_us: int) -> EventBinner:
-        return EventBinner(
-            tick_us=self._tick_us,
-            late_us=self._late_us,
-            n_inputs=self._n_inputs,
-            begin_us=begin_us,
-        )
+        grid = TickGrid(begin_us, self._form.tick_us)
+        return EventBinner(grid, late_us=self._form.late_us, n_inputs=self._form.n_inputs)
+
+    def _note(self, frame: BinnedFrame) -> TickBlock:
+        """Count what a frame dropped; return the ticks that it completed."""
+        self.counters = self.counters.plus(frame)
+        return frame.block
+
+    def _begin(self, number: int, begin_us: int) -> list[Work]:
+        """Open a segment and give it the label that waits for it, if one does."""
+        segment = self.open_segment = Segment(number, begin_us)
+        self._last_number = number
+        stretch = segment.start_stretch()
+        work: list[Work] = [BeginSegment(segment)]
+        if self._awaited_target is not None:
+            work.append(self._teach_ahead(segment, self._awaited_target))
+            self._awaited_target = None
+        elif self._form.carry_state:
+            work.append(KeepState(stretch))
+        return work
+
+    def _complete(self, block: TickBlock) -> list[Work]:
+        """Compute further ticks of the open segment, and keep them as its stretches."""
+        segment = self.open_segment
+        assert segment is not None, "ticks belong to the open segment"
+        work: list[Work] = []
+        start, every = 0, self._stretch_ticks
+        while start < block.n_ticks:
+            stop = block.n_ticks
+            if every is not None:
+                if segment.n_ticks and segment.n_ticks % every == 0 and not segment.learns_ahead:
+                    work.append(KeepState(segment.start_stretch()))
+                stop = min(stop, start + every - segment.n_ticks % every)
+            part = block.cut(start, stop)
+            segment.keep(part)
+            votes = segment.stretches[-1] if every and segment.stretches else None
+            work.append(ComputeTicks(part, votes))
+            start = stop
+        if work:
+            self.kept.hold_bounds(segment)
+        return work
+
+    def _finish(self, end_us: int) -> list[Work]:
+        """Close the open segment, all of whose ticks are complete."""
+        segment = self.open_segment
+        assert segment is not None, "only an open segment ends"
+        segment.end_us = end_us
+        self.open_segment = None
+        self.kept.finish(segment)
+        return [EndSegment(segment)]
 
     def _check_advance(self, n_ticks: int, cause: str) -> None:
         if n_ticks > self._settings.max_advance_ticks:
@@ -233,15 +252,48 @@ class ClientSegmentation:
                 f" {self._settings.max_advance_ticks} for one message"
             )
 
-    def _keep(self, frame: BinnedFrame) -> BinnedFrame:
-        self.counters = self.counters.plus(frame)
-        segment = self._open
-        assert segment is not None, "ticks belong to the open segment"
-        segment.keep(frame.block)
-        if frame.block.n_ticks:
-            self.kept.hold_bounds(segment)
-        return frame
+    def _label_open(self, segment: Segment, target: int, *, ahead: bool) -> list[Work]:
+        if segment.target is not None:
+            raise Refusal("label_duplicate", f"segment {segment.number} has a label already")
+        if ahead and (segment.has_events or segment.n_ticks):
+            raise after_first_event(segment.number)
+        if not segment.is_whole:
+            raise _too_long(segment)
+        if ahead:
+            return [self._teach_ahead(segment, target)]
+        segment.target = target
+        return []
+
+    def _await(self, number: int, target: int) -> None:
+        if self._awaited_target is not None:
+            raise Refusal("label_duplicate", f"segment {number} has a label already")
+        self._awaited_target = target
+
+    @staticmethod
+    def _teach_ahead(segment: Segment, target: int) -> Work:
+        segment.target = target
+        segment.learns_ahead = True
+        segment.stretches.clear()
+        return TeachAhead(target)
 
 
-def _ignored(n_outside: int) -> BinnedFrame:
-    return BinnedFrame(TickBlock.join([]), 0, n_outside, 0)
+def lesson_of(about: Segment, target: int, *, learns: bool) -> Lesson:
+    """Return the lesson of a whole segment."""
+    course = passage_through(about, 0, about.n_ticks, opens=True)
+    return Lesson(about, target, learns, (course,))
+
+
+def after_first_event(number: int) -> Refusal:
+    """Say why a segment that has events can't be taught ahead."""
+    return Refusal(
+        "label_too_late",
+        f"the label for segment {number} came after its first event;"
+        " learning ahead expects it before",
+    )
+
+
+def _too_long(segment: Segment) -> Refusal:
+    return Refusal(
+        "label_too_late",
+        f"segment {segment.number} is longer than the server keeps; its first ticks are gone",
+    )

@@ -10,18 +10,23 @@ from collections import deque
 from typing import assert_never
 
 import numpy as np
-from numpy.typing import NDArray
 
 from service.configuration import SessionConfiguration
 from service.errors import InternalFailure, Refusal
-from service.event_binning import TickBlock
-from service.kept_segments import Segment
+from service.lesson_course import LessonCourse, learned_message
 from service.prequential_accuracy import PrequentialAccuracy
+from service.running_segment import RunningSegment
+from service.segments import Segment, Stretch
 from service.settings import SessionSettings
-from service.state_tree import Tree, array, branch, truth, whole
+from service.state_tree import Tree, branch, truth, whole
 from service.tick_tally import TickTally
-from service.visit import NO_TARGET, Delivery, Row
-from service.wire_protocol import ErrorMessage, Learned, Prediction
+from service.visit import NO_TARGET, Answer, Delivery, Row
+from service.wire_protocol import (
+    ErrorMessage,
+    Prediction,
+    SegmentedByWindow,
+    Unsegmented,
+)
 from service.work import (
     Applied,
     AtBoundary,
@@ -30,6 +35,8 @@ from service.work import (
     ChangeReport,
     ComputeTicks,
     EndSegment,
+    Interval,
+    KeepState,
     Lesson,
     Refuse,
     TeachAhead,
@@ -56,16 +63,17 @@ class SessionNetwork:
         self.n_lessons = 0
         self.learning_stopped = False
         self.failure: InternalFailure | None = None
-        self._configuration = configuration
-        self._report = configuration.request.report
-        self._carry_state = configuration.request.carry_state
-        self._segment: Segment | None = None
-        self._segment_tick = 0
+        self.running = RunningSegment(configuration)
+        request = configuration.request
+        self._carry_state = request.carry_state
+        # states that are carried or kept have to hold eligibility, whether a label is there or not
+        keeps_states = isinstance(request.segmentation, SegmentedByWindow | Unsegmented)
+        self._always_learns = self._carry_state or keeps_states
         self._ahead_target = NO_TARGET
-        self._mean = self._uniform()
         self._row: Row | None = None
         self._row_tick = 0
-        self._lesson: Lesson | None = None
+        self._stretch: Stretch | None = None
+        self._course: LessonCourse | None = None
         self._delivery = Delivery()
         self._made_prediction = False
 
@@ -88,21 +96,22 @@ class SessionNetwork:
         row = self._row
         return Row(row.strand, row.learns, row.target, row.block.cut(self._row_tick, stop))
 
-    def take_results(self, row: Row, mean_probabilities: NDArray[np.float32]) -> None:
+    def take_results(self, row: Row, answer: Answer) -> None:
         """Take what the batch computed for the row that `next_row` returned.
 
         Args:
             row: That row.
-            mean_probabilities: ``[T, C]``, the segment's prediction after each of its ticks.
+            answer: What was computed for it.
 
         Raises:
             InternalFailure: The network is no longer finite.
         """
-        if not np.isfinite(mean_probabilities).all():
+        if not np.isfinite(answer.mean_probabilities).all():
             raise InternalFailure("the network's probabilities are not finite; it is quarantined")
         n_ticks = row.block.n_ticks
         if row.strand is Strand.LIVE:
-            self._take_live(mean_probabilities)
+            for prediction in self.running.advance(answer, self._stretch):
+                self._predicted(prediction)
             self._delivery.n_ticks += n_ticks
             self._delivery.n_inputs += row.block.n_inputs
         else:
@@ -112,8 +121,8 @@ class SessionNetwork:
         assert self._row is not None, "results belong to a row in progress"
         if self._row_tick == self._row.block.n_ticks:
             self._row, self._row_tick = None, 0
-            if self._lesson is not None:
-                self._finish_lesson()
+            if self._course is not None:
+                self._go_on(self._course)
 
     def has_work(self, inbox: deque[Work]) -> bool:
         """Tell whether another visit has something to do."""
@@ -150,9 +159,8 @@ class SessionNetwork:
             "n_labelled": self.n_labelled,
             "n_lessons": self.n_lessons,
             "learning_stopped": self.learning_stopped,
-            "segment_tick": self._segment_tick,
             "ahead_target": self._ahead_target,
-            "mean": self._mean.copy(),
+            "running": self.running.capture(),
         }
 
     def restore(self, tree: Tree, open_segment: Segment | None) -> None:
@@ -172,10 +180,8 @@ class SessionNetwork:
         self.n_labelled = whole(tree, "n_labelled")
         self.n_lessons = whole(tree, "n_lessons")
         self.learning_stopped = truth(tree, "learning_stopped")
-        self._segment = open_segment
-        self._segment_tick = whole(tree, "segment_tick")
         self._ahead_target = whole(tree, "ahead_target")
-        self._mean = array(tree, "mean", np.float32)
+        self.running.restore(branch(tree, "running"), open_segment)
 
     def _start(self, work: Work) -> None:  # noqa: C901 - one flat case for each kind of work
         match work:
@@ -185,8 +191,13 @@ class SessionNetwork:
                 self._ahead_target = work.target
             case ComputeTicks():
                 target = NO_TARGET if self.learning_stopped else self._ahead_target
-                learns = target != NO_TARGET or self._carry_state
-                self._row = Row(Strand.LIVE, learns, target, work.block)
+                learns = target != NO_TARGET or self._always_learns
+                self._row, self._stretch = (
+                    Row(Strand.LIVE, learns, target, work.block),
+                    work.stretch,
+                )
+            case KeepState():
+                work.stretch.state = self.learner.copy_state(self.slot, Strand.LIVE)
             case EndSegment():
                 self._end(work.segment)
             case Lesson():
@@ -194,7 +205,7 @@ class SessionNetwork:
             case ChangeRate():
                 self.learner.set_rate(self.slot, work.rate)
             case ChangeReport():
-                self._report = work.report
+                self.running.report = work.report
             case Refuse():
                 self._delivery.messages.append(_refused(work.refusal))
             case Applied():
@@ -205,61 +216,44 @@ class SessionNetwork:
                 assert_never(work)
 
     def _begin(self, segment: Segment) -> None:
-        self._segment, self._segment_tick = segment, 0
         self._ahead_target = NO_TARGET
-        self._mean = self._uniform()
-        if self._carry_state:
-            segment.start_state = self.learner.copy_state(self.slot, Strand.LIVE)
+        self.running.begin(segment)
         self.learner.begin_segment(self.slot, Strand.LIVE, carry_state=self._carry_state)
 
-    def _take_live(self, mean_probabilities: NDArray[np.float32]) -> None:
-        every = self._report.every_ticks
-        for row_tick, mean in enumerate(mean_probabilities, start=self._segment_tick + 1):
-            if every and row_tick % every == 0:
-                self._predict(mean, row_tick, final=False)
-        self._segment_tick += len(mean_probabilities)
-        self._mean = mean_probabilities[-1]
-
     def _end(self, segment: Segment) -> None:
-        prediction = self._predict(self._mean, self._segment_tick, final=True)
-        segment.final_index = prediction.index
+        n_ticks = self.running.n_ticks
+        self._predicted(self.running.end())
         if segment.learns_ahead and segment.target is not None:
             # with per-tick updates the prediction was pushed toward the label: it does not count
             counts = self.learner.learning.update == "segment"
             if self.learning_stopped:
                 loss = None
-            elif self._segment_tick == 0:
+            elif n_ticks == 0:
                 loss = self._uniform_loss()
             else:
-                loss = self._update(segment, Strand.LIVE)
+                loss = self._update(segment, self.learner.segment_loss(self.slot, Strand.LIVE))
             self._learned(segment, segment.target, loss, counts=counts)
-        self._segment = None
 
     def _begin_lesson(self, lesson: Lesson) -> None:
-        segment = lesson.segment
         if not lesson.learns or self.learning_stopped:
-            self._learned(segment, lesson.target, None, counts=True)
-        elif not segment.blocks:
-            self._learned(segment, lesson.target, self._uniform_loss(), counts=True)
+            self._learned(lesson.about, lesson.target, None, counts=True)
+        elif not LessonCourse.has_ticks(lesson):
+            self._learned(lesson.about, lesson.target, self._uniform_loss(), counts=True)
         else:
-            self._lesson = lesson
-            if segment.start_state is not None:
-                self.learner.restore_state(self.slot, Strand.LESSON, segment.start_state)
-            self.learner.begin_segment(
-                self.slot, Strand.LESSON, carry_state=segment.start_state is not None
+            self._course = LessonCourse(
+                lesson, self.learner, self.slot, carry_state=self._carry_state
             )
-            block = TickBlock.join(segment.blocks)
-            self._row = Row(Strand.LESSON, learns=True, target=lesson.target, block=block)
-        segment.blocks.clear()
-        segment.start_state = None
+            self._go_on(self._course)
 
-    def _finish_lesson(self) -> None:
-        lesson, self._lesson = self._lesson, None
-        assert lesson is not None, "a lesson is in progress"
-        loss = self._update(lesson.segment, Strand.LESSON)
-        self._learned(lesson.segment, lesson.target, loss, counts=True)
+    def _go_on(self, course: LessonCourse) -> None:
+        """Compute a lesson's next ticks, or learn from those that are computed."""
+        self._row = course.next_row()
+        if self._row is None:
+            self._course, lesson = None, course.lesson
+            loss = self._update(lesson.about, course.loss)
+            self._learned(lesson.about, lesson.target, loss, counts=True)
 
-    def _update(self, segment: Segment, strand: Strand) -> float | None:
+    def _update(self, about: Segment | Interval, loss: float) -> float | None:
         """Let the optimiser step; return the lesson's loss, or None if it is not finite."""
         if self.learner.apply_update(self.slot):
             self.n_lessons += 1
@@ -269,52 +263,30 @@ class SessionNetwork:
             self._delivery.messages.append(
                 ErrorMessage(
                     code="learning_stopped",
-                    message=f"the gradient of segment {segment.number} is not finite; it"
+                    message=f"the gradient of {about.name} is not finite; it"
                     " is not applied and the session learns no more",
                     fatal=False,
                 )
             )
-        loss = self.learner.segment_loss(self.slot, strand)
         return loss if math.isfinite(loss) else None
 
     def _uniform_loss(self) -> float:
         """Loss of a segment without ticks: no lesson, and a uniform prediction."""
-        return math.log(len(self._mean))
+        return math.log(len(self.running.class_names))
 
-    def _learned(self, segment: Segment, target: int, loss: float | None, *, counts: bool) -> None:
-        correct = segment.final_index == target
+    def _learned(
+        self, about: Segment | Interval, target: int, loss: float | None, *, counts: bool
+    ) -> None:
         self.n_labelled += 1
         if counts:
-            self.accuracy.score(correct=correct)
-        self._delivery.messages.append(
-            Learned(
-                segment=segment.number,
-                target=target,
-                correct=correct,
-                loss=loss,
-                prequential_accuracy=self.accuracy.windowed if self.accuracy.n_scored else None,
-                segments_labelled=self.n_labelled,
-            )
-        )
+            self.accuracy.score(correct=about.was_taken_for(target))
+        accuracy = self.accuracy.windowed if self.accuracy.n_scored else None
+        learned = learned_message(about, target, loss, accuracy, self.n_labelled)
+        self._delivery.messages.append(learned)
 
-    def _predict(self, mean: NDArray[np.float32], n_ticks: int, *, final: bool) -> Prediction:
-        segment = self._segment
-        assert segment is not None, "a prediction belongs to a segment"
-        index = int(mean.argmax())
-        end_us = segment.begin_us + n_ticks * self._configuration.tick_us
-        prediction = Prediction(
-            segment=segment.number,
-            tick=n_ticks,
-            t_us=segment.end_us if final and segment.end_us is not None else end_us,
-            index=index,
-            label=self._configuration.class_names[index],
-            confidence=float(mean[index]),
-            probabilities=tuple(mean.tolist()) if self._report.probabilities else None,
-            final=final,
-        )
+    def _predicted(self, prediction: Prediction) -> None:
         self._delivery.messages.append(prediction)
         self._made_prediction = True
-        return prediction
 
     def _applied(self, work: Applied) -> None:
         self._delivery.applied = work.sequence
@@ -322,10 +294,6 @@ class SessionNetwork:
         if self._made_prediction:
             self._delivery.answered_s.append(work.arrived_s)
             self._made_prediction = False
-
-    def _uniform(self) -> NDArray[np.float32]:
-        n_classes = len(self._configuration.class_names)
-        return np.full(n_classes, 1 / n_classes, np.float32)
 
 
 def _cancel(inbox: deque[Work], failure: InternalFailure) -> None:

@@ -240,7 +240,12 @@ class Session:
 
     def opened(self, *, resumed: bool, limits: Limits, version: str) -> Opened:
         """What a connection is told when it is attached."""
-        left_open = self.intake.segmentation.open_segment
+        cuts = self.intake.segmentation
+        # what the server cuts it ends itself: only a client has to be reminded
+        left_open = None if cuts.is_cut_by_server else cuts.open_segment
+        if cuts.takes_intervals:
+            checkpoint_ticks = self._settings.checkpoint_ticks
+            limits = limits.model_copy(update={"checkpoint_ticks": checkpoint_ticks})
         return Opened(
             session=self.name,
             resumed=resumed,

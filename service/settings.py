@@ -186,6 +186,10 @@ class SessionSettings(BaseModel):
     kept_inputs: Annotated[int, Field(ge=1)] = 4 << 20
     """Non-zero inputs (channel and tick) of kept segments, the open one included."""
 
+    checkpoint_ticks: Annotated[int, Field(ge=1)] = 256
+    """Ticks between kept states that lessons of intervals start from; each takes the memory of
+    neurons and traces. Shorter ones make lessons quicker."""
+
     accuracy_window: Annotated[int, Field(ge=1)] = 200
     """Labelled segments in the windowed prequential accuracy."""
 

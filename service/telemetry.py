@@ -24,7 +24,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
-from service.segmentation import Counters
+from service.cutting import Counters
 from service.visit import Delivery
 from service.wire_protocol import ErrorMessage, Learned, Prediction
 

@@ -18,7 +18,6 @@ from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from service.configuration import SessionConfiguration
 from service.errors import InternalFailure
@@ -29,7 +28,7 @@ from service.sessions import Session
 from service.settings import EngineSettings, SessionSettings
 from service.telemetry import Telemetry
 from service.tick_scheduler import TickScheduler
-from service.visit import Delivery, Row
+from service.visit import Answer, Delivery, Row
 from tclif_core import EventBlock, Learner, LearningSpec, NetworkSpec
 
 T = TypeVar("T")
@@ -206,7 +205,7 @@ def _advance(learner: Learner, pairs: list[Pair]) -> None:
             for session, _ in pairs:
                 _fail(session, error)
 
-    shares: list[NDArray[np.float32]] = []
+    shares: list[Answer] = []
     with _door(on_error):
         shares = _advance_rows(learner, pairs)
     for (session, row), share in zip(pairs, shares, strict=False):
@@ -214,8 +213,8 @@ def _advance(learner: Learner, pairs: list[Pair]) -> None:
             session.network.take_results(row, share)
 
 
-def _advance_rows(learner: Learner, pairs: list[Pair]) -> list[NDArray[np.float32]]:
-    """Return the mean probabilities ``[T, C]`` of each row."""
+def _advance_rows(learner: Learner, pairs: list[Pair]) -> list[Answer]:
+    """Return what was computed for each row."""
     rows = [row for _, row in pairs]
     n_ticks = np.array([row.block.n_ticks for row in rows])
     row_ticks = np.concatenate([[0], np.cumsum(n_ticks)])
@@ -227,4 +226,5 @@ def _advance_rows(learner: Learner, pairs: list[Pair]) -> list[NDArray[np.float3
         EventBlock(row_ticks, joined.offsets, joined.channels, joined.values),
         np.repeat(np.array([row.target for row in rows], np.int64), n_ticks),
     )
-    return [result.mean_probabilities[start:stop] for start, stop in pairwise(row_ticks)]
+    means, logits = result.mean_probabilities, result.logits
+    return [Answer(means[start:stop], logits[start:stop]) for start, stop in pairwise(row_ticks)]

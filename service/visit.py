@@ -1,6 +1,10 @@
 """One visit of a session to the engine: the ticks it brings, and what it takes away."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from service.errors import InternalFailure
 from service.event_binning import TickBlock
@@ -25,6 +29,18 @@ class Row:
     learns: bool
     target: int
     block: TickBlock
+
+
+class Answer(NamedTuple):
+    """What the batch computed for a row.
+
+    Attributes:
+        mean_probabilities: The segment's prediction after each tick, ``[T, C]`` float32.
+        logits: Of each tick, ``[T, C]`` float32.
+    """
+
+    mean_probabilities: NDArray[np.float32]
+    logits: NDArray[np.float32]
 
 
 @dataclass(slots=True)

@@ -8,15 +8,17 @@ sequence order.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from service.errors import Refusal
 from service.event_binning import TickBlock
-from service.kept_segments import Segment
+from service.segments import Passage, Segment, Stretch
 from service.wire_protocol import ReportRequest
 
 
 @dataclass(frozen=True, slots=True)
 class BeginSegment:
-    """Start a segment with the network at rest."""
+    """Start a segment, with the network at rest unless state is carried."""
 
     segment: Segment
 
@@ -30,9 +32,22 @@ class TeachAhead:
 
 @dataclass(frozen=True, slots=True)
 class ComputeTicks:
-    """Advance the open segment."""
+    """Advance the open segment.
+
+    Attributes:
+        block: The ticks.
+        stretch: Where to note which class each of them takes the input for, if anywhere.
+    """
 
     block: TickBlock
+    stretch: Stretch | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KeepState:
+    """Keep the running state as what lessons of a stretch start from."""
+
+    stretch: Stretch
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +58,45 @@ class EndSegment:
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
-    """Score a finished segment's prediction and, unless learning is off, learn its target."""
+class Interval:
+    """Ticks that a label names by their time.
 
-    segment: Segment
+    Attributes:
+        from_us: As the label says.
+        to_us: Likewise.
+        ticks: Where the votes of its ticks are: stretches, and which ticks of them.
+    """
+
+    from_us: int
+    to_us: int
+    ticks: tuple[tuple[Stretch, slice], ...]
+
+    @property
+    def name(self) -> str:
+        """What a sentence calls it."""
+        return f"the interval [{self.from_us}, {self.to_us})"
+
+    def was_taken_for(self, target: int) -> bool:
+        """Tell whether most of its ticks took the input for a class, the first of equals."""
+        votes = [np.concatenate(stretch.votes)[part] for stretch, part in self.ticks]
+        return int(np.bincount(np.concatenate(votes)).argmax()) == target
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """Score what was predicted and, unless learning is off, learn what was told.
+
+    Attributes:
+        about: A finished segment, or an interval of complete ticks.
+        target: Its class.
+        learns: Whether weights move.
+        course: The ticks to learn from, passage after passage, for one update.
+    """
+
+    about: Segment | Interval
     target: int
     learns: bool
+    course: tuple[Passage, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +150,7 @@ Work = (
     BeginSegment
     | TeachAhead
     | ComputeTicks
+    | KeepState
     | EndSegment
     | Lesson
     | ChangeRate

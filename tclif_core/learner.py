@@ -144,6 +144,27 @@ class Learner:
             )
         row.copy_(torch.from_numpy(state))
 
+    def resume_segment(
+        self, slot: SlotIndex, strand: Strand, state: NDArray[np.floating], *, tick: int
+    ) -> None:
+        """Put a strand into the middle of a segment: `restore_state`, and the clock set.
+
+        Losses count from here; the mean probabilities that ``advance`` returns are no means until
+        the strand begins a segment again.
+
+        Args:
+            slot: The session.
+            strand: Which of its two states.
+            state: As `copy_state` returned it before that tick, logits included.
+            tick: How many ticks of the segment went before, from which decays follow.
+
+        Raises:
+            ValueError: The slot is not open, the state is that of another kind of network, or the
+                tick is negative.
+        """
+        self.restore_state(slot, strand, state)
+        self.bank.set_clock(slot, strand, tick)
+
     def advance(
         self,
         slots: NDArray[np.int64],

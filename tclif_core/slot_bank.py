@@ -197,8 +197,19 @@ class SlotBank:
             logit_memory(self.state_layout, row).zero_()
         else:
             row.zero_()
+        self.set_clock(slot, strand, 0)
+
+    def set_clock(self, slot: SlotIndex, strand: Strand, tick: int) -> None:
+        """Set how many ticks of its segment a strand has behind it, its means and losses to zero.
+
+        Raises:
+            ValueError: The slot is not open, or the tick is negative.
+        """
+        self.check_open(slot)
+        if tick < 0:
+            raise ValueError(f"tick must be 0 or more, got {tick}")
         self.sums[slot, strand].zero_()
-        self.counters[slot, strand, TICK] = 0
+        self.counters[slot, strand, TICK] = tick
         self.counters[slot, strand, LABELLED_TICKS] = 0
 
     def export(self, slot: SlotIndex) -> dict[str, torch.Tensor]:

@@ -116,7 +116,7 @@ REFUSED: list[tuple[str, list[Message], Message, str]] = [
         "an interval",
         segment(0),
         {"type": "label", "from_us": 0, "to_us": 9, "target": 1},
-        "not_served",
+        "bad_value",
     ),
     (
         "an empty interval",

@@ -12,6 +12,7 @@ from service.model_store import Weights
 from service.session_network import SessionNetwork
 from service.sessions import Session
 from service.settings import SessionSettings
+from service.visit import Answer
 from tclif_core import EventBlock, Learner
 
 T = TypeVar("T")
@@ -100,5 +101,10 @@ class HandEngine:
                 ),
                 np.full(n_ticks, row.target, np.int64),
             )
-            network.take_results(row, result.mean_probabilities.astype(np.float32))
+            network.take_results(
+                row,
+                Answer(
+                    result.mean_probabilities.astype(np.float32), result.logits.astype(np.float32)
+                ),
+            )
         session.deliver(network.collect())

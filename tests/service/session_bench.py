@@ -10,14 +10,14 @@ from service.event_binning import TickBlock
 from service.intake import Intake, SessionMessage
 from service.session_network import SessionNetwork
 from service.settings import SessionSettings
-from service.visit import Delivery
+from service.visit import Answer, Delivery
 from service.wire_protocol import ErrorMessage, Learned, Prediction
 from service.work import Applied, Work
 from tclif_core import EventBlock, Learner
 from tests.service.client_messages import begin, end, events, label
 from tests.service.open_requests import open_request
 
-SETTINGS = SessionSettings(accuracy_window=3)
+SETTINGS = SessionSettings(accuracy_window=3, checkpoint_ticks=4)
 TICK_US = 100
 N_INPUTS = 5
 SEED = 4
@@ -46,6 +46,7 @@ class Bench:
             }
             | fields
         )
+        self.request = request
         configuration = SessionConfiguration.resolve(request, SETTINGS)
         self.learner = self.learner_class(
             configuration.network, configuration.learning, kernel="reference"
@@ -73,7 +74,12 @@ class Bench:
                 event_block(row.block),
                 np.full(row.block.n_ticks, row.target, np.int64),
             )
-            self.network.take_results(row, result.mean_probabilities.astype(np.float32))
+            self.network.take_results(
+                row,
+                Answer(
+                    result.mean_probabilities.astype(np.float32), result.logits.astype(np.float32)
+                ),
+            )
         assert not self.network.has_work(self.inbox)
         return self.network.collect()
 

@@ -78,9 +78,14 @@ def test_kinds_with_constant_decays_keep_them_constant(kind: str) -> None:
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [
-        ({"segmentation": {"by": "silence"}}, "segmentation by 'silence' came"),
-        ({"segmentation": {"by": "window"}}, "segmentation by 'window' came"),
-        ({"segmentation": {"by": "none"}}, "segmentation by 'none' came"),
+        (
+            {"segmentation": {"by": "window", "length_us": 3999}},
+            "segmentation.length_us 3999 came; expected a tick, 4000 us, or more",
+        ),
+        (
+            {"segmentation": {"by": "none"}, "learning": {"mode": "ahead"}},
+            "a segment without end can't learn ahead",
+        ),
         # 99 ticks of 4000 us at most: an end completes one tick more, and 100 are allowed
         ({"late_us": 396_001}, "late_us 396001 came; expected at most 99 ticks"),
         ({"network": network(gamma=1)}, "gamma"),

@@ -17,6 +17,7 @@ from service.event_binning import (
     TickBlock,
     address_to_input,
 )
+from service.tick_grid import TickGrid
 from service.wire_protocol import CochleaSensor, DvsSensor, RawSensor
 
 N_INPUTS = 3
@@ -35,7 +36,8 @@ class Outcome(NamedTuple):
 
 
 def new_binner(*, tick_us: int = 10, late_us: int = 0, begin_us: int = 0) -> EventBinner:
-    return EventBinner(tick_us=tick_us, late_us=late_us, n_inputs=N_INPUTS, begin_us=begin_us)
+    grid = TickGrid(begin_us, tick_us)
+    return EventBinner(grid, late_us=late_us, n_inputs=N_INPUTS)
 
 
 def add(binner: EventBinner, *events: Event) -> BinnedFrame:

@@ -5,6 +5,7 @@ import pytest
 from service.configuration import SessionConfiguration
 from service.errors import ProtocolViolation
 from service.intake import Intake, SessionMessage
+from service.segments import Segment
 from service.settings import SessionSettings
 from service.wire_protocol import AddClasses, Label, SnapshotRequest
 from service.work import (
@@ -160,7 +161,8 @@ def test_a_label_names_its_class_by_index_or_name(target: int | str) -> None:
     [lesson] = intake.take(label(3, 0, target))
 
     assert isinstance(lesson, Lesson)
-    assert (lesson.segment.number, lesson.target, lesson.learns) == (0, 2, True)
+    assert isinstance(lesson.about, Segment)
+    assert (lesson.about.number, lesson.target, lesson.learns) == (0, 2, True)
 
 
 @pytest.mark.parametrize("target", [-1, 3, "three", "2", ""])
@@ -250,7 +252,7 @@ def test_a_labelled_segment_that_grew_too_long_ends_with_a_report_instead_of_a_l
 def test_interval_labels_are_refused_where_segments_are_the_clients() -> None:
     message = Label(sequence=4, from_us=0, to_us=10, target=1)
 
-    assert refused(new_intake().take(message)) == ("not_served", 4)
+    assert refused(new_intake().take(message)) == ("bad_value", 4)
 
 
 # --- the learning mode

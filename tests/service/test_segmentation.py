@@ -3,41 +3,88 @@
 import numpy as np
 import pytest
 
+from service.client_segmentation import ClientSegmentation
+from service.cutting import StreamForm
 from service.errors import ProtocolViolation, Refusal
-from service.kept_segments import Segment
-from service.segmentation import ClientSegmentation, LabelPlace
+from service.segments import Segment
 from service.settings import SessionSettings
+from service.work import BeginSegment, ComputeTicks, EndSegment, Lesson, TeachAhead, Work
 
 TICK_US = 10
 N_INPUTS = 4
 
 
-def new_segmentation(
-    *,
-    late_us: int = 0,
-    max_advance_ticks: int = 4096,
-    kept_segments: int = 64,
-    kept_ticks: int = 32768,
-    kept_inputs: int = 1 << 20,
-) -> ClientSegmentation:
-    settings = SessionSettings(
-        max_advance_ticks=max_advance_ticks,
-        kept_segments=kept_segments,
-        kept_ticks=kept_ticks,
-        kept_inputs=kept_inputs,
-    )
-    return ClientSegmentation(
-        tick_us=TICK_US, late_us=late_us, n_inputs=N_INPUTS, settings=settings
-    )
+class Marked:
+    """A stream that the client cuts, and what it asks for."""
+
+    def __init__(
+        self,
+        *,
+        late_us: int = 0,
+        max_advance_ticks: int = 4096,
+        kept_segments: int = 64,
+        kept_ticks: int = 32768,
+        kept_inputs: int = 1 << 20,
+    ) -> None:
+        settings = SessionSettings(
+            max_advance_ticks=max_advance_ticks,
+            kept_segments=kept_segments,
+            kept_ticks=kept_ticks,
+            kept_inputs=kept_inputs,
+        )
+        form = StreamForm(tick_us=TICK_US, late_us=late_us, n_inputs=N_INPUTS)
+        self.cuts = ClientSegmentation(form, settings)
+        self.kept = self.cuts.kept
+
+    @property
+    def open_segment(self) -> Segment | None:
+        """The segment that is open."""
+        return self.cuts.open_segment
+
+    def begin(self, number: int, t_us: int) -> Segment:
+        """Begin a segment."""
+        [begun] = self.cuts.begin(number, t_us)
+        assert isinstance(begun, BeginSegment)
+        return begun.segment
+
+    def end(self, number: int, t_us: int) -> tuple[Segment, int]:
+        """End a segment; return it and how many ticks that completed."""
+        *ticks, ended = self.cuts.end(number, t_us)
+        assert isinstance(ended, EndSegment)
+        return ended.segment, n_ticks_of(ticks)
+
+    def label(self, number: int, target: int, *, ahead: bool = False) -> list[Work]:
+        """Label a segment."""
+        return self.cuts.label(number, target, learns=True, ahead=ahead)
+
+    def move_horizon(self, time_us: int) -> int:
+        """Send a frame without events; return how many ticks it completed."""
+        return n_ticks_of(self.cuts.move_horizon(time_us).work)
 
 
-def send(segmentation: ClientSegmentation, *times_us: int, channel: int = 0) -> int:
+def n_ticks_of(work: list[Work]) -> int:
+    return sum(item.block.n_ticks for item in work if isinstance(item, ComputeTicks))
+
+
+def learnt(work: list[Work]) -> Segment:
+    """Return what the one lesson is about."""
+    [lesson] = work
+    assert isinstance(lesson, Lesson)
+    assert isinstance(lesson.about, Segment)
+    return lesson.about
+
+
+def new_segmentation(**bounds: int) -> Marked:
+    return Marked(**bounds)
+
+
+def send(segmentation: Marked, *times_us: int, channel: int = 0) -> int:
     """Send a frame with one event at each time; return how many ticks it completed."""
     inputs = np.full(len(times_us), channel, np.int64)
-    return segmentation.events(np.array(times_us, np.int64), inputs).block.n_ticks
+    return n_ticks_of(segmentation.cuts.events(np.array(times_us, np.int64), inputs).work)
 
 
-def run_segment(segmentation: ClientSegmentation, number: int, n_ticks: int = 1) -> Segment:
+def run_segment(segmentation: Marked, number: int, n_ticks: int = 1) -> Segment:
     """Begin and end a segment of so many ticks with an event in each."""
     begin_us = 1000 * number
     segmentation.begin(number, begin_us)
@@ -47,7 +94,7 @@ def run_segment(segmentation: ClientSegmentation, number: int, n_ticks: int = 1)
     return segment
 
 
-def refusal_of_label(segmentation: ClientSegmentation, number: int, *, ahead: bool = False) -> str:
+def refusal_of_label(segmentation: Marked, number: int, *, ahead: bool = False) -> str:
     with pytest.raises(Refusal) as refusal:
         segmentation.label(number, 1, ahead=ahead)
     return refusal.value.code
@@ -65,18 +112,18 @@ def test_a_segment_collects_the_ticks_between_begin_and_end() -> None:
     ended, last = segmentation.end(5, 127)
 
     assert n_ticks == 2
-    assert last.block.n_ticks == 1
+    assert last == 1
     assert ended is segment
     assert (segment.number, segment.begin_us, segment.end_us) == (5, 100, 127)
-    assert (segment.n_ticks, segment.n_inputs) == (3, 2)
-    assert [block.n_ticks for block in segment.blocks] == [2, 1]
+    assert (segment.n_ticks, segment.n_kept_inputs) == (3, 2)
+    assert [block.n_ticks for block in segment.stretches[0].blocks] == [2, 1]
     assert segmentation.open_segment is None
 
 
 def test_a_segment_may_end_where_it_begins() -> None:
     segment = run_segment(new_segmentation(), 0, n_ticks=0)
 
-    assert (segment.n_ticks, segment.blocks, segment.has_events) == (0, [], False)
+    assert (segment.n_ticks, segment.n_kept_ticks, segment.has_events) == (0, 0, False)
 
 
 def test_events_outside_a_segment_are_counted_and_move_nothing() -> None:
@@ -86,11 +133,11 @@ def test_events_outside_a_segment_are_counted_and_move_nothing() -> None:
     moved = segmentation.move_horizon(9000)
     segmentation.begin(0, 100)
 
-    assert n_ticks == moved.block.n_ticks == 0
-    assert segmentation.counters.n_outside == 3
+    assert n_ticks == moved == 0
+    assert segmentation.cuts.counters.n_outside == 3
     # had the horizon moved to 5000 or 9000, an event at 105 would be late
     send(segmentation, 105)
-    assert segmentation.counters.n_late == 0
+    assert segmentation.cuts.counters.n_late == 0
 
 
 def test_events_before_the_begin_do_not_count_as_the_segments_own() -> None:
@@ -100,7 +147,7 @@ def test_events_before_the_begin_do_not_count_as_the_segments_own() -> None:
     send(segmentation, 50, 60)
 
     assert not segment.has_events
-    assert segmentation.counters.n_outside == 2
+    assert segmentation.cuts.counters.n_outside == 2
 
 
 def test_an_empty_frame_completes_ticks_of_the_open_segment() -> None:
@@ -109,7 +156,7 @@ def test_an_empty_frame_completes_ticks_of_the_open_segment() -> None:
 
     frame = segmentation.move_horizon(135)
 
-    assert frame.block.n_ticks == segment.n_ticks == 3
+    assert frame == segment.n_ticks == 3
     assert not segment.has_events
 
 
@@ -126,7 +173,7 @@ def test_counters_add_up_over_frames_and_segments() -> None:
 
     # late: 5, 6, then 101; outside: 99, before the begin; one event at 30 and 260 at 35 fall into
     # one tick and saturate by 261 - 255
-    counters = segmentation.counters
+    counters = segmentation.cuts.counters
     assert (counters.n_late, counters.n_outside, counters.n_saturated) == (3, 1, 6)
 
 
@@ -222,7 +269,7 @@ def test_an_end_that_completes_too_many_ticks_leaves_the_segment_open() -> None:
         segmentation.end(0, 31)
 
     assert segmentation.open_segment is segment
-    assert segmentation.end(0, 30)[1].block.n_ticks == 3
+    assert segmentation.end(0, 30)[1] == 3
 
 
 def test_a_wild_time_is_refused_before_anything_is_counted() -> None:
@@ -232,7 +279,7 @@ def test_a_wild_time_is_refused_before_anything_is_counted() -> None:
     with pytest.raises(ProtocolViolation):
         send(segmentation, 2**53 - 1)
 
-    assert segmentation.kept_bytes == 0
+    assert segmentation.cuts.kept_bytes == 0
 
 
 # --- labels in delayed learning
@@ -242,10 +289,13 @@ def test_a_label_for_a_finished_segment_takes_its_kept_ticks() -> None:
     segmentation = new_segmentation()
     segment = run_segment(segmentation, 7, n_ticks=3)
 
-    place, labelled = segmentation.label(7, 2, ahead=False)
+    [lesson] = segmentation.label(7, 2)
 
-    assert (place, labelled) == (LabelPlace.FINISHED, segment)
-    assert (segment.target, sum(block.n_ticks for block in segment.blocks)) == (2, 3)
+    assert isinstance(lesson, Lesson)
+    assert (lesson.about, lesson.target) == (segment, 2)
+    [passage] = lesson.course
+    assert (sum(block.n_ticks for block in passage.blocks), passage.n_lead) == (3, 0)
+    assert segment.target == 2
     assert len(segmentation.kept) == 0
 
 
@@ -254,12 +304,11 @@ def test_a_label_for_the_open_segment_waits_for_its_end() -> None:
     segment = segmentation.begin(7, 0)
     send(segmentation, 5, 25)
 
-    place, _ = segmentation.label(7, 2, ahead=False)
+    assert segmentation.label(7, 2) == []
     segmentation.end(7, 30)
 
-    assert place is LabelPlace.CURRENT
-    assert (segment.target, segment.keeps_ticks, segment.learns_ahead) == (2, True, False)
-    assert sum(block.n_ticks for block in segment.blocks) == 3
+    assert (segment.target, segment.is_whole, segment.learns_ahead) == (2, True, False)
+    assert segment.n_kept_ticks == 3
     assert len(segmentation.kept) == 0
 
 
@@ -267,7 +316,7 @@ def test_labels_may_come_in_any_order() -> None:
     segmentation = new_segmentation()
     segments = [run_segment(segmentation, number) for number in range(3)]
 
-    labelled = [segmentation.label(number, 0, ahead=False)[1] for number in (2, 0, 1)]
+    labelled = [learnt(segmentation.label(number, 0)) for number in (2, 0, 1)]
 
     assert labelled == [segments[2], segments[0], segments[1]]
 
@@ -279,16 +328,15 @@ def test_a_second_label_is_refused(is_open: bool) -> None:  # noqa: FBT001 - a p
         segmentation.begin(1, 0)
     else:
         run_segment(segmentation, 1)
-    _, segment = segmentation.label(1, 2, ahead=False)
+    segmentation.label(1, 2)
 
     assert refusal_of_label(segmentation, 1) == "label_duplicate"
-    assert segment.target == 2
 
 
 def test_a_second_label_after_the_end_of_a_segment_labelled_while_open_is_refused() -> None:
     segmentation = new_segmentation()
     segmentation.begin(1, 0)
-    segmentation.label(1, 2, ahead=False)
+    segmentation.label(1, 2)
     segmentation.end(1, 10)
 
     assert refusal_of_label(segmentation, 1) == "label_duplicate"
@@ -297,12 +345,12 @@ def test_a_second_label_after_the_end_of_a_segment_labelled_while_open_is_refuse
 def test_labels_for_segments_never_begun_are_unknown() -> None:
     segmentation = new_segmentation()
     with pytest.raises(Refusal, match="none yet"):
-        segmentation.label(0, 1, ahead=False)
+        segmentation.label(0, 1)
     run_segment(segmentation, 1)
     run_segment(segmentation, 3)
 
     with pytest.raises(Refusal, match="the last one was 3"):
-        segmentation.label(4, 1, ahead=False)
+        segmentation.label(4, 1)
     assert refusal_of_label(segmentation, 2) == "unknown_segment"
 
 
@@ -311,16 +359,16 @@ def test_labels_for_segments_never_begun_are_unknown() -> None:
 
 def test_the_oldest_segment_is_dropped_beyond_the_number_of_segments() -> None:
     segmentation = new_segmentation(kept_segments=2)
-    first = run_segment(segmentation, 0)
+    run_segment(segmentation, 0)
     run_segment(segmentation, 1)
     assert segmentation.kept.n_dropped == 0
 
     run_segment(segmentation, 2)
 
     assert (len(segmentation.kept), segmentation.kept.n_dropped) == (2, 1)
-    assert (first.blocks, first.n_inputs, first.keeps_ticks) == ([], 0, False)
+    assert segmentation.kept.find(0) is None
     assert refusal_of_label(segmentation, 0) == "label_too_late"
-    assert segmentation.label(1, 0, ahead=False)[0] is LabelPlace.FINISHED
+    assert learnt(segmentation.label(1, 0)).number == 1
 
 
 def test_segments_are_dropped_beyond_the_number_of_ticks_the_open_one_included() -> None:
@@ -356,7 +404,7 @@ def test_an_open_segment_that_alone_is_too_long_can_no_more_be_labelled() -> Non
     send(segmentation, 1005, 1041)
 
     assert refusal_of_label(segmentation, 1) == "label_too_late"
-    assert (segment.keeps_ticks, segment.blocks, segment.target) == (False, [], None)
+    assert (segment.is_whole, segment.stretches, segment.target) == (False, [], None)
     # dropped: segment 0 first, then the open one
     assert segmentation.kept.n_dropped == 2
 
@@ -365,7 +413,7 @@ def test_a_finished_segment_that_was_too_long_can_not_be_labelled_either() -> No
     segmentation = new_segmentation(kept_ticks=3)
     segment = run_segment(segmentation, 1, n_ticks=4)
 
-    assert segment.keeps_ticks is False
+    assert not segment.is_whole
     assert len(segmentation.kept) == 0
     assert refusal_of_label(segmentation, 1) == "label_too_late"
 
@@ -378,17 +426,17 @@ def test_a_segment_that_was_too_long_goes_on_and_is_dropped_once() -> None:
 
     assert segment.n_ticks == 14
     assert segmentation.kept.n_dropped == 1
-    assert segmentation.end(1, 150)[1].block.n_ticks == 1
+    assert segmentation.end(1, 150)[1] == 1
 
 
 def test_a_label_that_came_before_the_segment_grew_too_long_is_still_its_label() -> None:
     segmentation = new_segmentation(kept_ticks=3)
     segment = segmentation.begin(1, 0)
-    segmentation.label(1, 2, ahead=False)
+    segmentation.label(1, 2)
     send(segmentation, 45)
     segmentation.end(1, 50)
 
-    assert (segment.target, segment.keeps_ticks) == (2, False)
+    assert (segment.target, segment.is_whole) == (2, False)
     assert refusal_of_label(segmentation, 1) == "label_duplicate"
 
 
@@ -396,7 +444,7 @@ def test_what_became_of_old_numbers_is_remembered_for_a_bounded_time() -> None:
     segmentation = new_segmentation(kept_segments=1)
     for number in range(66):
         run_segment(segmentation, number)
-        segmentation.label(number, 0, ahead=False)
+        segmentation.label(number, 0)
 
     # 64 numbers are remembered for each kept segment: 0 and 1 are forgotten, so count as dropped
     assert refusal_of_label(segmentation, 1) == "label_too_late"
@@ -408,11 +456,11 @@ def test_forgotten_numbers_count_as_dropped_in_whatever_order_they_were_labelled
     segmentation = new_segmentation(kept_segments=2)
     run_segment(segmentation, 0)
     run_segment(segmentation, 1)
-    segmentation.label(1, 0, ahead=False)
-    segmentation.label(0, 0, ahead=False)
+    segmentation.label(1, 0)
+    segmentation.label(0, 0)
     for number in range(2, 130):
         run_segment(segmentation, number)
-        segmentation.label(number, 0, ahead=False)
+        segmentation.label(number, 0)
 
     # 2 x 64 numbers are remembered: first 1 was forgotten, then 0
     assert refusal_of_label(segmentation, 1) == "label_too_late"
@@ -426,7 +474,7 @@ def test_memory_of_kept_ticks_is_told() -> None:
     send(segmentation, 1000, 1010)
 
     # three ticks with an input each, and one tick of the open segment: 8 bytes for each
-    assert segmentation.kept_bytes == 8 * (3 + 3) + 8 * (1 + 1)
+    assert segmentation.cuts.kept_bytes == 8 * (3 + 3) + 8 * (1 + 1)
 
 
 # --- labels ahead
@@ -436,13 +484,12 @@ def test_a_label_ahead_is_learnt_while_the_segment_runs_and_keeps_nothing() -> N
     segmentation = new_segmentation()
     segment = segmentation.begin(1, 0)
 
-    place, _ = segmentation.label(1, 2, ahead=True)
+    assert segmentation.label(1, 2, ahead=True) == [TeachAhead(2)]
     send(segmentation, 5, 25)
     segmentation.end(1, 30)
 
-    assert place is LabelPlace.AHEAD
-    assert (segment.learns_ahead, segment.blocks, segment.n_ticks) == (True, [], 3)
-    assert (len(segmentation.kept), segmentation.kept_bytes) == (0, 0)
+    assert (segment.learns_ahead, segment.stretches, segment.n_ticks) == (True, [], 3)
+    assert (len(segmentation.kept), segmentation.cuts.kept_bytes) == (0, 0)
     assert refusal_of_label(segmentation, 1, ahead=True) == "label_duplicate"
 
 
@@ -469,4 +516,4 @@ def test_a_label_ahead_for_a_finished_segment_is_too_late_and_the_segment_stays(
 
     assert refusal_of_label(segmentation, 1, ahead=True) == "label_too_late"
     # the session may go back to delayed learning, and then the label is in time
-    assert segmentation.label(1, 2, ahead=False)[0] is LabelPlace.FINISHED
+    assert learnt(segmentation.label(1, 2)).number == 1

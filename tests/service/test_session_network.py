@@ -11,6 +11,7 @@ from typing_extensions import override
 from service.errors import InternalFailure, Refusal
 from service.event_binning import TickBlock
 from service.intake import SessionMessage
+from service.visit import Answer
 from service.wire_protocol import ErrorMessage, Prediction, ReportRequest
 from service.work import (
     Applied,
@@ -498,7 +499,7 @@ def test_probabilities_that_are_not_finite_are_a_failure() -> None:
     mean[-1, 1] = np.nan
 
     with pytest.raises(InternalFailure, match="not finite"):
-        bench.network.take_results(row, mean)
+        bench.network.take_results(row, Answer(mean, mean))
 
 
 def test_a_failed_network_computes_nothing_more_and_tells_who_waits() -> None:

@@ -20,6 +20,7 @@ from service.state_tree import (
     whole_or_none,
 )
 from service.visit import Delivery
+from service.wire_protocol import Label
 from service.work import Applied, AtBoundary
 from tclif_core import SlotIndex
 from tests.service.client_messages import begin, end, events, label, learning
@@ -216,6 +217,74 @@ def test_a_session_that_learns_ahead_goes_on_bit_for_bit(
 
     assert [learned.segment for learned in lessons(told)] == [1]
     assert codes(told) == ["label_too_late"]
+
+
+def about(from_us: int, to_us: int, target: int) -> Step:
+    return lambda s: Label(sequence=s, from_us=from_us, to_us=to_us, target=target)
+
+
+def burst(seed: int, begin_us: int) -> Step:
+    return lambda s: events(s, *spikes(seed, begin_us, 40, 400))
+
+
+def clock(time_us: int) -> Step:
+    return lambda s: events(s, base_us=time_us)
+
+
+# bursts of 400 us with silences of 300 us and more between them; some of it late or refused
+SERVER_CUT: list[Step] = [
+    clock(50),
+    told(0, 1),
+    burst(1, 100),
+    burst(2, 300),
+    lambda s: events(s, (10, 0), (650, 1)),
+    burst(3, 1100),
+    told(0, 2),
+    told(1, 0),
+    clock(1900),
+    told(2, 1),
+    about(300, 600, 1),
+    about(700, 1300, 2),
+    lambda s: learning(s, rate=0.02),
+    burst(4, 2000),
+    about(1300, 1350, 0),
+    burst(5, 2350),
+    clock(3000),
+    about(1500, 2500, 0),
+    burst(6, 3100),
+]
+
+
+@pytest.mark.parametrize("carry_state", [False, True])
+@pytest.mark.parametrize("mode", ["delayed", "ahead"])
+@pytest.mark.parametrize(
+    "segmentation",
+    [
+        {"by": "silence", "gap_us": 250},
+        {"by": "window", "length_us": 450},
+        {"by": "none"},
+    ],
+    ids=lambda segmentation: segmentation["by"],
+)
+def test_a_stream_that_the_server_cuts_goes_on_bit_for_bit(
+    segmentation: dict[str, object],
+    mode: str,
+    carry_state: bool,  # noqa: FBT001 - a parameter of pytest
+) -> None:
+    if mode == "ahead" and segmentation["by"] == "none":
+        mode = "off"
+    fields: dict[str, object] = {
+        "segmentation": segmentation,
+        "learning": {"mode": mode, "optimizer": "adam", "rate": 0.01},
+        "carry_state": carry_state,
+        "late_us": 150,
+        "report": {"every_ticks": 3, "probabilities": True},
+    }
+
+    told = check_every_cut(fields, numbered(*SERVER_CUT))
+
+    assert lessons(told)
+    assert codes(told)
 
 
 class StubbornLearning(Bench):

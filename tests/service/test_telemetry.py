@@ -5,8 +5,8 @@ from importlib.metadata import version
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from service.cutting import Counters
 from service.errors import CloseCode
-from service.segmentation import Counters
 from service.telemetry import Telemetry
 from service.visit import Delivery
 from service.wire_protocol import ErrorMessage, Learned, Prediction

@@ -176,6 +176,53 @@ def test_a_state_of_another_type_is_not_restored() -> None:
     assert not learner.copy_state(slot, Strand.LIVE).any()
 
 
+def test_a_lesson_resumed_from_a_kept_state_goes_on_as_one_from_the_begin(kernel: str) -> None:
+    """The state before tick 3 and the clock hold all that ticks 0 to 2 left behind."""
+    learners = [Learner(NETWORK, SEGMENT_SGD, kernel=kernel) for _ in range(2)]
+    dense = np.random.default_rng(5).integers(0, 3, (8, NETWORK.inputs)).astype(np.float32)
+    learns, slots = np.array([True]), np.array([0], np.int64)
+
+    def run(learner: Learner, strand: Strand, start: int, stop: int, target: int) -> None:
+        block = EventBlock.from_dense([dense[start:stop]])
+        targets = np.full(stop - start, target, np.int64)
+        learner.advance(slots, np.array([strand], np.int64), learns, block, targets)
+
+    whole, resumed = learners
+    for learner in learners:
+        assert learner.open(seed=1, rate=0.1) == 0
+        for strand in Strand:
+            learner.begin_segment(SlotIndex(0), strand)
+    run(whole, Strand.LESSON, 0, 3, -1)
+    run(resumed, Strand.LIVE, 0, 3, -1)
+    kept = resumed.copy_state(SlotIndex(0), Strand.LIVE)
+    run(resumed, Strand.LIVE, 3, 8, -1)
+    resumed.resume_segment(SlotIndex(0), Strand.LESSON, kept, tick=3)
+    for learner in learners:
+        run(learner, Strand.LESSON, 3, 8, 1)
+        assert learner.apply_update(SlotIndex(0))
+
+    assert whole.segment_loss(SlotIndex(0), Strand.LESSON) == resumed.segment_loss(
+        SlotIndex(0), Strand.LESSON
+    )
+    assert all(
+        np.array_equal(one, other)
+        for one, other in zip(
+            whole.weights(SlotIndex(0)).values(),
+            resumed.weights(SlotIndex(0)).values(),
+            strict=True,
+        )
+    )
+
+
+def test_a_segment_is_not_resumed_before_its_begin() -> None:
+    learner = Learner(NETWORK, SEGMENT_SGD, kernel="reference")
+    slot = learner.open(seed=1, rate=0.1)
+    state = learner.copy_state(slot, Strand.LIVE)
+
+    with pytest.raises(ValueError, match="tick must be 0 or more, got -1"):
+        learner.resume_segment(slot, Strand.LESSON, state, tick=-1)
+
+
 def test_segment_loss_is_not_a_number_without_labels(kernel: str) -> None:
     learner = Learner(NETWORK, SEGMENT_SGD, kernel=kernel)
     slot = learner.open(seed=0, rate=0.1)

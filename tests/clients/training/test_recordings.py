@@ -10,6 +10,7 @@ from clients.recordings import Recording
 from clients.training.recordings import MAX_COUNT, choose, count_by_tick, divide
 from service import event_binning
 from service.event_binning import EventBinner
+from service.tick_grid import TickGrid
 from tclif_core import EventBlock
 from tclif_core.training.examples import Example
 from tests.clients.small_files import SHARED_DATA
@@ -32,7 +33,7 @@ def recording(times_us: list[int], addresses: list[int], duration_us: int) -> Re
 
 def assert_same_as_a_session(said: Recording, n_channels: int, begin_us: int) -> None:
     """Fail unless a session that is sent the recording in two frames computes the same ticks."""
-    binner = EventBinner(tick_us=TICK_US, late_us=0, n_inputs=n_channels, begin_us=begin_us)
+    binner = EventBinner(TickGrid(begin_us, TICK_US), late_us=0, n_inputs=n_channels)
     half = said.times_us.size // 2
     blocks = []
     for part in (slice(0, half), slice(half, None)):

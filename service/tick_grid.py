@@ -1,0 +1,58 @@
+"""Where ticks lie in sensor time.
+
+Ticks are counted from a begin. Without windows tick k covers ``[begin + k tick_us, begin + (k+1)
+tick_us)``. With windows the grid starts anew at each window's begin, so that a window's last tick
+may be shorter; ticks are counted on through all windows.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class TickGrid:
+    """A division of sensor time from a begin on.
+
+    Attributes:
+        begin_us: Begin of tick 0.
+        tick_us: Length of a tick.
+        window_us: Length of a window, ``tick_us`` or more; None for a grid without windows.
+    """
+
+    begin_us: int
+    tick_us: int
+    window_us: int | None = None
+
+    @property
+    def window_ticks(self) -> int | None:
+        """Ticks of a window, a partial last one included; None without windows."""
+        return None if self.window_us is None else -(-self.window_us // self.tick_us)
+
+    def tick_of(self, times_us: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the ticks that times, none before the begin, lie in."""
+        since = times_us - self.begin_us
+        if self.window_us is None or self.window_ticks is None:
+            return since // self.tick_us
+        windows, within = np.divmod(since, self.window_us)
+        ticks: NDArray[np.int64] = windows * self.window_ticks + within // self.tick_us
+        return ticks
+
+    def n_ended_by(self, time_us: int) -> int:
+        """Return how many ticks end at or before a time."""
+        windows_ticks, within = self._split(time_us)
+        return windows_ticks + within // self.tick_us
+
+    def n_begun_before(self, time_us: int) -> int:
+        """Return how many ticks begin before a time: the first tick that does not."""
+        windows_ticks, within = self._split(time_us)
+        return windows_ticks - (-within // self.tick_us)
+
+    def _split(self, time_us: int) -> tuple[int, int]:
+        """Return the ticks of whole windows before a time, and the time since."""
+        since = max(0, time_us - self.begin_us)
+        if self.window_us is None or self.window_ticks is None:
+            return 0, since
+        windows, within = divmod(since, self.window_us)
+        return windows * self.window_ticks, within
