@@ -1,9 +1,9 @@
 /**
  * Results that came before. After a resumption the server tells the last finals and lessons again, and
- * after a crash it makes them again, so each is told at most once for a segment of an epoch.
+ * after a crash it makes them again, refusals too; each is told at most once in an epoch.
  */
 
-/** Lessons remembered; the server repeats 64, and recomputes no more than we had not yet seen durable. */
+/** Lessons and refusals remembered; the server repeats 64, and after a crash what was not durable. */
 const REMEMBERED = 65_536;
 
 export class Doubles {
@@ -13,7 +13,7 @@ export class Doubles {
   #tick = -1;
   #isFinal = false;
   /** @type {Set<string>} in the order of arrival */
-  #learned = new Set();
+  #told = new Set();
 
   /**
    * Forgets everything if this is another incarnation of the session.
@@ -23,7 +23,7 @@ export class Doubles {
     if (epoch === this.#epoch) return;
     this.#epoch = epoch;
     [this.#segment, this.#tick, this.#isFinal] = [-1, -1, false];
-    this.#learned.clear();
+    this.#told.clear();
   }
 
   /**
@@ -43,14 +43,24 @@ export class Doubles {
    * @param {import("./wire.js").LearnedMessage} learned
    */
   isNewLesson({ segment, fromUs, toUs }) {
-    const key = segment === undefined ? `${fromUs}-${toUs}` : `${segment}`;
-    if (this.#learned.has(key)) return false;
-    this.#learned.add(key);
-    if (this.#learned.size > REMEMBERED) {
-      for (const oldest of this.#learned) {
-        this.#learned.delete(oldest);
-        break;
-      }
+    return this.#isNew(segment === undefined ? `${fromUs} to ${toUs}` : `segment ${segment}`);
+  }
+
+  /**
+   * Whether a refusal is new; one without a number is about no message, and always is.
+   * @param {import("./wire.js").ErrorMessage} refusal
+   */
+  isNewRefusal({ sequence, code }) {
+    return sequence === undefined || this.#isNew(`${code} of ${sequence}`);
+  }
+
+  /** @param {string} key */
+  #isNew(key) {
+    if (this.#told.has(key)) return false;
+    this.#told.add(key);
+    for (const oldest of this.#told) {
+      if (this.#told.size <= REMEMBERED) break;
+      this.#told.delete(oldest);
     }
     return true;
   }

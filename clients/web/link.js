@@ -169,6 +169,7 @@ export class Link {
         break;
       case "error":
         if (message.fatal) this.#refusal = message;
+        else if (!this.#doubles.isNewRefusal(message)) return;
         break;
       case "goodbye":
         this.#goodbye = message;

@@ -27,6 +27,17 @@ test("a lesson is new once for each segment and interval, in any order", () => {
   assert.ok(!doubles.isNewLesson({ fromUs: 0, toUs: 10 }));
 });
 
+test("a refusal is new once for each message and code, and always without a number", () => {
+  const doubles = new Doubles();
+  doubles.begin(1);
+
+  assert.ok(doubles.isNewRefusal({ sequence: 4, code: "late_events" }));
+  assert.ok(doubles.isNewRefusal({ sequence: 4, code: "label_too_late" }));
+  assert.ok(doubles.isNewRefusal({ code: "snapshot_failed" }));
+  assert.ok(!doubles.isNewRefusal({ sequence: 4, code: "late_events" }));
+  assert.ok(doubles.isNewRefusal({ code: "snapshot_failed" }));
+});
+
 test("another epoch begins anew, the same one does not", () => {
   const doubles = new Doubles();
   doubles.begin(1);
