@@ -7,9 +7,13 @@ which knows nothing of either client: so both clients leave the same weights, to
 import asyncio
 import random
 from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
+from service.principals import Role
+from service.token_file import new_token, write_tokens
 from tests.end_to_end.conftest import Serve
 from tests.end_to_end.conversation_partner import (
     TIMEOUT_S,
@@ -273,3 +277,19 @@ async def test_a_slow_reader_misses_predictions_on_the_way_and_nothing_else(
     assert len(predictions) + skipped == n_ticks + 1
     assert predictions[-1]["final"]
     assert len(of_kind("learned", heard)) == 1
+
+
+@both
+async def test_a_client_shows_its_token(serve: Serve, language: str, tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens.json"
+    secret, entry = new_token("alice", Role.CLIENT, datetime(2026, 1, 2, tzinfo=UTC))
+    write_tokens(tokens, (entry,))
+    async with serve(access={"tokens_file": str(tokens)}) as server:
+        async with driven(language, server.url, token=secret) as client:
+            await client.send(*lessons(range(1)))
+            await client.settle()
+            assert await client.close() == {"why": "closed"}
+        server.http.headers["Authorization"] = f"Bearer {secret}"
+        state = await server.state()
+
+    assert state["applied"] == 5
