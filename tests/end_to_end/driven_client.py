@@ -11,7 +11,7 @@ import json
 import shutil
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -60,7 +60,8 @@ class DrivenClient:
     async def send(self, *messages: Message) -> None:
         """Say messages of the conversation partner through the client's own calls."""
         for message in messages:
-            await self.call(**_as_call(message))
+            name, arguments = _as_call(message)
+            await self.call(name, **arguments)
 
     async def settle(self) -> list[Heard]:
         """Wait until everything said is applied; return all that was heard so far."""
@@ -121,7 +122,7 @@ class DrivenClient:
 
 @asynccontextmanager
 async def driven(
-    language: str, url: str, token: str | None = None, **fields: object
+    language: str, url: str, fields: Mapping[str, object] | None = None, *, token: str | None = None
 ) -> AsyncIterator[DrivenClient]:
     """Run a client that opens the small session, with other or more fields."""
     process = await asyncio.create_subprocess_exec(
@@ -133,21 +134,23 @@ async def driven(
     )
     client = DrivenClient(process)
     try:
-        request = {name: v for name, v in (SMALL_OPEN | fields).items() if name != "type"}
+        request = {
+            name: v for name, v in (SMALL_OPEN | dict(fields or {})).items() if name != "type"
+        }
         await client.begin(url, request, token)
         yield client
     finally:
         await client.leave()
 
 
-def _as_call(message: Message) -> dict[str, object]:
+def _as_call(message: Message) -> tuple[str, dict[str, object]]:
     if not isinstance(message, tuple):
         arguments = {name: value for name, value in message.items() if name != "type"}
-        return {"name": message["type"], **arguments}
+        return str(message["type"]), arguments
     base_us, pairs = message
     if not pairs:
-        return {"name": "advance", "t_us": base_us}
-    return {"name": "events", **_columns(pairs)}
+        return "advance", {"t_us": base_us}
+    return "events", _columns(pairs)
 
 
 def _columns(pairs: Sequence[Event]) -> dict[str, object]:
