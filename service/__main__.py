@@ -52,6 +52,7 @@ def build_server(settings: Settings, *, log_level: str) -> DrainingServer:
 
     Raises:
         TokensUnreadable: There should be a file of tokens, and it can't be read.
+        OSError: The port for metrics can't be had.
     """
     app = create_app(settings)
     config = uvicorn.Config(
@@ -100,7 +101,7 @@ def main(arguments: list[str] | None = None) -> int:
     except ValidationError as error:
         sys.stderr.writelines(f"tclif-serve: {line}\n" for line in _sentences(error))
         return 2
-    except (ValueError, TokensUnreadable) as error:
+    except (ValueError, OSError, TokensUnreadable) as error:
         sys.stderr.write(f"tclif-serve: {error}\n")
         return 2
     server.run()

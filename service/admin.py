@@ -1,14 +1,18 @@
-"""The command ``tclif-admin``: who may come in."""
+"""The command ``tclif-admin``: who may come in, and from which models sessions may begin."""
 
 import argparse
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
+from service.errors import ServiceError
+from service.model_store import EVERYBODY, ModelStore
 from service.principals import Role
 from service.settings import Settings
+from service.storage import Storage
 from service.token_file import (
     TokensUnreadable,
     new_token,
@@ -16,6 +20,12 @@ from service.token_file import (
     tokens_locked,
     write_tokens,
 )
+from service.wire_protocol.fields import StoredName
+from tclif_core import read_model
+
+if TYPE_CHECKING:
+    # the class is named by an underscore, and can't be written with its parameter at run time
+    Subjects = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001
 
 RELOAD_HINT = "a running server learns of it at SIGHUP: kill -HUP PID"
 
@@ -24,15 +34,14 @@ def main(arguments: list[str] | None = None) -> int:
     """Do what the arguments say; return the exit status."""
     options = _parser().parse_args(arguments)
     try:
-        path = _tokens_file(options.tokens_file)
-        match options.action:
-            case "new":
-                _make_token(path, options.name, Role(options.role))
-            case "list":
-                _list_tokens(path)
-            case "revoke":
-                _revoke_tokens(path, options.which)
-    except (ValueError, OSError, TokensUnreadable) as error:
+        options.do(options)
+    except ValidationError as error:
+        # of the settings: the command has checked what it was told
+        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
+        sys.stderr.write(f"tclif-admin: {'; '.join(faults)}\n")
+        return 2
+    except (ValueError, OSError, TokensUnreadable, ServiceError) as error:
+        # a model file that can't be read is a ValueError too
         sys.stderr.write(f"tclif-admin: {error}\n")
         return 2
     return 0
@@ -40,13 +49,40 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="tclif-admin", description="Say who may use a tclif server."
+        prog="tclif-admin",
+        description="Say who may use a tclif server, and from which models its sessions may begin.",
     )
     subjects = parser.add_subparsers(dest="subject", required=True)
+    _add_token_commands(subjects)
+    _add_model_commands(subjects)
+    return parser
+
+
+def _add_model_commands(subjects: "Subjects") -> None:
+    models = subjects.add_parser("model", help="models that everybody may begin from")
+    actions = models.add_subparsers(dest="action", required=True)
+    add = actions.add_parser("add", help="publish a model file, as tclif-train writes it")
+    add.add_argument("file", type=Path, help="the model file")
+    add.add_argument(
+        "--name",
+        required=True,
+        help="what it is to be called; a name that is there gets a new version",
+    )
+    add.set_defaults(do=lambda options: _add_model(_models(options), options.file, options.name))
+    everything = actions.add_parser("list", help="show which models are published")
+    everything.set_defaults(do=lambda options: _list_models(_models(options)))
+    for action in (add, everything):
+        action.add_argument("--data", help="the data folder (default: TCLIF_STORAGE__URL)")
+
+
+def _add_token_commands(subjects: "Subjects") -> None:
     tokens = subjects.add_parser("token", help="tokens of principals").add_subparsers(
         dest="action", required=True
     )
     new = tokens.add_parser("new", help="make a token and print it, once")
+    new.set_defaults(
+        do=lambda options: _make_token(_tokens_file(options), options.name, Role(options.role))
+    )
     new.add_argument("name", help="the principal: 1 to 64 of A-Z a-z 0-9 . _ -")
     new.add_argument(
         "--role",
@@ -56,17 +92,18 @@ def _parser() -> argparse.ArgumentParser:
         " metrics; metrics: nothing but metrics (default client)",
     )
     everything = tokens.add_parser("list", help="show whose tokens there are")
+    everything.set_defaults(do=lambda options: _list_tokens(_tokens_file(options)))
     revoke = tokens.add_parser("revoke", help="take tokens away")
     revoke.add_argument("which", help="a token's id, or a principal's name: all of its tokens")
+    revoke.set_defaults(do=lambda options: _revoke_tokens(_tokens_file(options), options.which))
     for action in (new, everything, revoke):
         action.add_argument(
             "--tokens-file", type=Path, help="the file (default: TCLIF_ACCESS__TOKENS_FILE)"
         )
-    return parser
 
 
-def _tokens_file(asked: Path | None) -> Path:
-    path = asked or Settings().access.tokens_file
+def _tokens_file(options: argparse.Namespace) -> Path:
+    path: Path | None = options.tokens_file or Settings().access.tokens_file
     if path is None:
         raise ValueError(
             "no file of tokens is named; expected --tokens-file or TCLIF_ACCESS__TOKENS_FILE"
@@ -110,6 +147,31 @@ def _revoke_tokens(path: Path, which: str) -> None:
     for entry in gone:
         sys.stdout.write(f"{entry.id}  {entry.principal}\n")
     sys.stderr.write(f"{RELOAD_HINT}\n")
+
+
+def _models(options: argparse.Namespace) -> ModelStore:
+    settings = Settings()
+    return ModelStore(Storage(options.data or settings.storage.url), settings.quota)
+
+
+def _add_model(models: ModelStore, file: Path, name: str) -> None:
+    try:
+        TypeAdapter(StoredName).validate_python(name)
+    except ValidationError:
+        raise ValueError(
+            f"name {name!r} came; expected 1 to 128 of A-Z a-z 0-9 . _ -, not dots only"
+        ) from None
+    version = models.add(EVERYBODY, name, read_model(file))
+    sys.stdout.write(f"{version.name}  {version.version}\n")
+
+
+def _list_models(models: ModelStore) -> None:
+    for known in models.visible(EVERYBODY):
+        network = known.document["network"]
+        shape = "-".join(
+            str(n) for n in (network["inputs"], *network["hidden"], network["classes"])
+        )
+        sys.stdout.write(f"{known.version.name}  {known.version.version}  {shape}\n")
 
 
 if __name__ == "__main__":

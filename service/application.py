@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -14,6 +14,7 @@ from service import http_routes, monitor, websocket_route
 from service.access import Access
 from service.audit import Act, record
 from service.errors import ServiceError, Unauthorized
+from service.metrics_listener import MetricsListener
 from service.origin_check import OriginCheck, problem
 from service.request_form import RequestForm
 from service.response_count import ResponseCount
@@ -30,7 +31,13 @@ from service.vital_signs import VitalSignsReader
 
 _log = logging.getLogger(__name__)
 
-_CODES = {404: "not_found", 405: "not_allowed", 408: "idle", 503: "overloaded"}
+_CODES = {
+    403: "unauthorized",
+    404: "not_found",
+    405: "not_allowed",
+    408: "idle",
+    503: "overloaded",
+}
 
 
 class Service:
@@ -128,16 +135,21 @@ def create_app(settings: Settings) -> FastAPI:
 
     Raises:
         TokensUnreadable: There should be a file of tokens, and it can't be read.
+        OSError: The port for metrics can't be had.
     """
     tokens = TokenBook(settings.access.tokens_file)
     traffic = TrafficQuota(settings.quota)
+
+    port = settings.listener.metrics_port
+    metrics = None if port is None else MetricsListener(settings.listener, port)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         service = Service(settings, tokens, traffic, asyncio.get_running_loop())
         app.state.service = service
         await service.start()
-        yield
+        async with metrics.serving(service) if metrics else nullcontext():
+            yield
         await service.drain()
         await service.stop()
 
@@ -145,6 +157,7 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(title="tclif", version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
     allowed_hosts = (*settings.listener.allowed_hosts, settings.listener.host)
     # from the inside to the outside: who comes from a foreign page is not even asked for a token
+    app.state.metrics = metrics
     app.add_middleware(RequestForm, settings=settings.listener)
     app.add_middleware(Access, tokens=tokens, traffic=traffic)
     app.add_middleware(OriginCheck, allowed_hosts=allowed_hosts)

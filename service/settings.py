@@ -35,6 +35,13 @@ class ListenerSettings(BaseModel):
     key_file: Path | None = None
     """PEM file of its private key, without passphrase."""
 
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] | None = None
+    """Where ``/metrics`` has a listener of its own, which asks for no token; 0 takes any free port.
+    ``/metrics`` at ``port`` stays."""
+
+    metrics_host: str = "127.0.0.1"
+    """Address of that listener. Whoever reaches it reads the metrics of everybody."""
+
     max_body_bytes: Annotated[int, Field(ge=1024)] = 64 << 10
     """Longest body of an HTTP request; a longer one is answered with 413."""
 

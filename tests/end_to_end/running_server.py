@@ -59,6 +59,14 @@ class RunningServer:
         assert isinstance(service, Service)
         return service
 
+    @property
+    def metrics_port(self) -> int:
+        """Where its metrics have a listener of their own."""
+        app = self._server.config.app
+        assert isinstance(app, FastAPI)
+        port: int = app.state.metrics.port
+        return port
+
     def stop(self) -> None:
         """Ask the server to end, as a signal would."""
         self._server.should_exit = True

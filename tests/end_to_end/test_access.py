@@ -31,7 +31,13 @@ from tests.end_to_end.conversation_partner import (
     connected,
     lessons,
 )
-from tests.end_to_end.running_server import RunningServer, ServerThread, server_thread, visited
+from tests.end_to_end.running_server import (
+    RunningServer,
+    ServerThread,
+    running_server,
+    server_thread,
+    visited,
+)
 
 REPOSITORY = Path(__file__).parents[2]
 START_TIMEOUT_S = 120.0
@@ -387,3 +393,25 @@ async def test_a_stream_goes_through_tls(tmp_path: Path) -> None:
 
     assert url.startswith("wss://")
     assert applied == 5
+
+
+# --- a listener for metrics
+
+
+async def test_metrics_have_a_listener_of_their_own_without_a_token(keys: Keys) -> None:
+    sections: dict[str, dict[str, object]] = {
+        "engine": {"kernel": "reference"},
+        "access": {"tokens_file": str(keys.path)},
+        "listener": {"metrics_port": 0},
+    }
+    async with running_server(sections) as server:
+        page = f"http://127.0.0.1:{server.metrics_port}"
+        async with httpx.AsyncClient(base_url=page, trust_env=False) as prometheus:
+            metrics = await prometheus.get("/metrics")
+            others = [await prometheus.get(path) for path in ("/v1/sessions", "/health/live")]
+            foreign = await prometheus.get("/metrics", headers={"Host": "evil.example"})
+
+    assert metrics.status_code == 200
+    assert "\ntclif_sessions" in metrics.text
+    assert [answer.status_code for answer in others] == [404, 404]
+    assert foreign.status_code == 403
