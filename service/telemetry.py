@@ -5,6 +5,7 @@ What is read when somebody asks, the sessions' gauges and distributions, is in `
 
 import platform
 from collections.abc import Callable, Iterator
+from http import HTTPStatus
 from importlib.metadata import version
 
 import torch
@@ -25,6 +26,7 @@ from prometheus_client.registry import Collector
 from typing_extensions import override
 
 from service.cutting import Counters
+from service.errors import ServiceError
 from service.visit import Delivery
 from service.wire_protocol import ErrorMessage, Learned, Prediction
 
@@ -36,6 +38,10 @@ _LAG_SECONDS = (
 _TICK_SECONDS = (1e-5, 2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)
 _SNAPSHOT_SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 _SNAPSHOT_BYTES = tuple(4.0**power * 1024 for power in range(2, 11))
+_REFUSALS = (
+    *("bad_segment", "bad_value", "label_duplicate", "label_too_late", "late_events"),
+    *("learning_stopped", "not_served", "quota", "snapshot_failed", "unknown_segment"),
+)
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128)
 _BATCH_TICKS = (1, 4, 16, 64, 256, 1024, 4096)
 
@@ -59,13 +65,8 @@ class Telemetry:
         self._dropped = self._counter(
             "dropped_events", "Events that moved no network, or not in full.", "reason"
         )
-        for reason in ("late", "outside_segments", "saturated"):
-            self._dropped.labels(reason)
         self._predictions = self._counter("predictions", "Predictions made.", "final")
         self._labelled = self._counter("segments_labelled", "Labelled segments.", "correct")
-        for truth in ("false", "true"):
-            self._predictions.labels(truth)
-            self._labelled.labels(truth)
         self._errors = self._counter("errors", "Errors that clients were told.", "code", "fatal")
         self._paced_seconds = self._counter(
             "paced_seconds",
@@ -105,6 +106,24 @@ class Telemetry:
             "snapshot_failures", "Snapshots that could not be stored."
         )
         self._registry.register(_DeviceMemory())
+        self._begin_at_zero()
+
+    def _begin_at_zero(self) -> None:
+        """Show what has not happened yet: a series that begins at 1 never rises, and warns of none.
+
+        Codes that are not named here begin when they are first told.
+        """
+        for reason in ("late", "outside_segments", "saturated"):
+            self._dropped.labels(reason)
+        for truth in ("false", "true"):
+            self._predictions.labels(truth)
+            self._labelled.labels(truth)
+        for code in _fatal_codes(ServiceError):
+            self._errors.labels(code, "true")
+        for code in _REFUSALS:
+            self._errors.labels(code, "false")
+        for status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            self._responses.labels(str(int(status)))
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"tclif_{name}", text, labels, registry=self._registry)
@@ -199,6 +218,12 @@ class Telemetry:
     def families(self) -> list[Metric]:
         """Return every metric with its name, kind and meaning, for the page that explains them."""
         return list(self._registry.collect())
+
+
+def _fatal_codes(kind: type[ServiceError]) -> set[str]:
+    """Return the codes of all errors that end a connection."""
+    below = [code for error in kind.__subclasses__() for code in _fatal_codes(error)]
+    return {kind.code, *below} if kind.fatal else set(below)
 
 
 class _DeviceMemory(Collector):

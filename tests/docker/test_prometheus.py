@@ -67,7 +67,8 @@ def test_severities_are_those_that_the_operations_page_explains() -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("check", "config", "prometheus.yml"),
+        # the token's file exists in the container only
+        ("check", "config", "--syntax-only", "prometheus.yml"),
         ("check", "rules", "alerts.yml"),
         ("test", "rules", "alerts_test.yml"),
     ],

@@ -140,6 +140,18 @@ def test_connections_come_and_go() -> None:
     assert counted["tclif_http_responses_total", ("401",)] == 1
 
 
+def test_what_has_not_happened_yet_is_zero_not_absent() -> None:
+    # otherwise the first one would be no rise, and no alert would see it
+    counted = samples(Telemetry())
+
+    for code in ("internal", "slow_reader", "quota", "bad_message", "sequence_gap"):
+        assert counted["tclif_errors_total", (code, "true")] == 0
+    for code in ("late_events", "snapshot_failed", "label_too_late"):
+        assert counted["tclif_errors_total", (code, "false")] == 0
+    assert counted["tclif_http_responses_total", ("401",)] == 0
+    assert counted["tclif_dropped_events_total", ("late",)] == 0
+
+
 def test_the_page_tells_what_runs_and_how_the_process_is() -> None:
     counted = samples(Telemetry())
 
