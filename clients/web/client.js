@@ -1,13 +1,15 @@
 /** One session of the streaming learning service, as a caller sees it. */
 
-import { countAddresses, eventFrames } from "./event_frames.js";
+import { filledIn } from "./client_options.js";
+import { clockFrame, countAddresses, eventFrames } from "./event_frames.js";
 import { SessionEnded } from "./errors.js";
 import { Link } from "./link.js";
 import { MessageStream } from "./message_stream.js";
 import { Progress } from "./progress.js";
 import { Resumption } from "./resumption.js";
 import { SendBuffer, unnumberedFrame, unnumberedMessage } from "./send_buffer.js";
-import { encodeEvents, wholeNumber } from "./wire.js";
+import { SensorClock } from "./sensor_clock.js";
+import { wholeNumber } from "./wire.js";
 
 /** Messages of a kind that wait for their reader. */
 const UNREAD = 4096;
@@ -15,43 +17,14 @@ const UNREAD = 4096;
 /** What events frames may be until the server tells its limit. */
 const CAUTIOUS_MESSAGE_BYTES = 65_536;
 
-/** @type {import("./link.js").Clock} */
-const WALL_CLOCK = {
-  now: () => performance.now(),
-  after: (ms, act) => setTimeout(act, ms),
-  cancel: (timer) => clearTimeout(timer),
-};
-
 /**
  * @typedef {import("./wire.js").OpenedMessage} OpenedMessage
  * @typedef {import("./wire.js").PredictionMessage} PredictionMessage
  * @typedef {import("./wire.js").LearnedMessage} LearnedMessage
  * @typedef {import("./wire.js").ErrorMessage} ErrorMessage
  * @typedef {import("./wire.js").GoodbyeMessage} GoodbyeMessage
- *
- * @typedef {object} OpenRequest The fields of `open` in the protocol, in camelCase.
- * @property {string} [session] Absent: the server chooses a name.
- * @property {string} [model]
- * @property {object} [network]
- * @property {number} [tickUs]
- * @property {import("./event_frames.js").Sensor} [sensor]
- * @property {{by: string, gapUs?: number, lengthUs?: number}} [segmentation]
- * @property {boolean} [carryState]
- * @property {number} [lateUs]
- * @property {object} [learning]
- * @property {{everyTicks?: number, probabilities?: boolean}} [report]
- * @property {number} [seed]
- * @property {number} [epoch]
- *
- * @typedef {object} ClientOptions
- * @property {string} [token] The bearer token.
- * @property {import("./resumption.js").Patience} [patience] When to give up, how long to wait.
- * @property {number} [bufferBytes] What is kept until durable; calls wait beyond it. 64 MiB.
- * @property {import("./link.js").LinkOwner["onState"]} [onState] Hears how the link is, and while it waits
- *   to connect again also why.
- * @property {any} [WebSocket] Constructor, `globalThis.WebSocket` by default.
- * @property {import("./link.js").Clock} [clock]
- * @property {() => number} [random]
+ * @typedef {import("./client_options.js").OpenRequest} OpenRequest
+ * @typedef {import("./client_options.js").ClientOptions} ClientOptions
  */
 
 /**
@@ -76,7 +49,9 @@ export class SessionClient {
   #progress = new Progress();
   #buffer;
   #link;
-  #nAddresses;
+  #request;
+  /** @type {any} a SensorClock, once the session is open */
+  #clock;
   /** @type {(goodbye: GoodbyeMessage | undefined) => void} */
   #resolveEnded = () => {};
   /** @type {(failure: Error) => void} */
@@ -110,12 +85,8 @@ export class SessionClient {
    * @param {ClientOptions} options
    */
   constructor(url, request, options) {
-    const { WebSocket = globalThis.WebSocket, clock = WALL_CLOCK, random = Math.random } = options;
-    if (WebSocket === undefined) {
-      throw new TypeError("no WebSocket here: Node 20 needs --experimental-websocket");
-    }
-    const { token, patience = {}, bufferBytes, onState = () => {} } = options;
-    this.#nAddresses = countAddresses(request.sensor);
+    const { token, patience, bufferBytes, onState, random, ...surroundings } = filledIn(options);
+    this.#request = request;
     this.ended = new Promise((resolve, reject) => {
       this.#resolveEnded = resolve;
       this.#rejectEnded = reject;
@@ -127,7 +98,7 @@ export class SessionClient {
       { url, token, request: { type: "open", ...request } },
       this.#buffer,
       new Resumption(patience, random),
-      { clock, WebSocket },
+      surroundings,
       {
         onState,
         onMessage: (message) => this.#take(message),
@@ -155,9 +126,9 @@ export class SessionClient {
    */
   async events(timesUs, addresses) {
     const maxBytes = this.opened?.limits?.maxMessageBytes ?? CAUTIOUS_MESSAGE_BYTES;
-    const frames = eventFrames(timesUs, addresses, maxBytes, this.#nAddresses);
-    const sent = frames.map((frame) => this.#buffer.add(unnumberedFrame(frame)));
-    await Promise.all(sent);
+    const nAddresses = countAddresses(this.#request.sensor);
+    const frames = eventFrames(timesUs, addresses, maxBytes, this.#clock, nAddresses);
+    await Promise.all(this.#sendFrames(frames));
     return this.#buffer.nextSequence - 1;
   }
 
@@ -165,8 +136,11 @@ export class SessionClient {
    * Moves sensor time: ticks that end by then are computed now.
    * @param {number} tUs
    */
-  advance(tUs) {
-    return this.#buffer.add(unnumberedFrame(encodeEvents(tUs, [], [])));
+  async advance(tUs) {
+    const between = this.#clock.approach(wholeNumber(tUs, "t_us"));
+    this.#clock.moveAlone(tUs);
+    await Promise.all(this.#sendFrames([...between, tUs].map(clockFrame)));
+    return this.#buffer.nextSequence - 1;
   }
 
   /**
@@ -190,7 +164,7 @@ export class SessionClient {
    * @param {number} segment
    * @param {number | string} target The class's index or its name.
    */
-  label(segment, target) {
+  async label(segment, target) {
     return this.#say({ type: "label", segment: wholeNumber(segment, "segment"), target });
   }
 
@@ -200,7 +174,7 @@ export class SessionClient {
    * @param {number} toUs
    * @param {number | string} target The class's index or its name.
    */
-  labelInterval(fromUs, toUs, target) {
+  async labelInterval(fromUs, toUs, target) {
     const [from, to] = [wholeNumber(fromUs, "from_us"), wholeNumber(toUs, "to_us")];
     return this.#say({ type: "label", fromUs: from, toUs: to, target });
   }
@@ -264,10 +238,24 @@ export class SessionClient {
    * @param {number} segment
    * @param {number} tUs
    */
-  #segment(action, segment, tUs) {
-    const [number, time] = [wholeNumber(segment, "segment"), wholeNumber(tUs, "t_us")];
-    return this.#say({ type: "segment", action, segment: number, tUs: time });
+  async #segment(action, segment, tUs) {
+    wholeNumber(segment, "segment");
+    wholeNumber(tUs, "t_us");
+    const between = action === "end" ? this.#clock.end(segment, tUs) : [];
+    if (action === "begin") this.#clock.begin(segment, tUs);
+    const waits = this.#sendFrames(between.map(clockFrame));
+    const [sequence] = await Promise.all([
+      this.#say({ type: "segment", action, segment, tUs }),
+      ...waits,
+    ]);
+    return sequence;
   }
+
+  /** @param {ArrayBuffer[]} frames */
+  #sendFrames(frames) {
+    return frames.map((frame) => this.#buffer.add(unnumberedFrame(frame)));
+  }
+
 
   /** @param {object} message */
   #say(message) {
@@ -279,6 +267,8 @@ export class SessionClient {
     switch (message.type) {
       case "opened":
         this.opened = message;
+        // the clock is that of what was said, so later connections don't change it
+        this.#clock ??= new SensorClock(message, this.#request);
         this.#onceOpened();
         break;
       case "ack":

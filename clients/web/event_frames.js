@@ -21,7 +21,14 @@ export function countAddresses(sensor) {
 }
 
 /**
- * Encodes events, in as many frames as the server's limits need.
+ * A frame without events, which moves the clock.
+ * @param {number} tUs
+ */
+export const clockFrame = (tUs) => encodeEvents(tUs, [], []);
+
+/**
+ * Encodes events, in as many frames as the server's limits need, with frames that only move the clock
+ * between events far apart.
  *
  * Within a frame the order of events is free. Between frames it is not (a later frame's early events
  * are late), so events that need several frames are sorted by time first.
@@ -29,11 +36,12 @@ export function countAddresses(sensor) {
  * @param {ArrayLike<number>} timesUs Sensor time of each event, below 2^53.
  * @param {ArrayLike<number>} addresses
  * @param {number} maxMessageBytes Largest frame.
+ * @param {import("./sensor_clock.js").SensorClock} clock Is moved as the frames will move it.
  * @param {number} [nAddresses] Of the sensor, where known: an address outside is fatal, so it is
  *   refused here.
  * @returns {ArrayBuffer[]} None for no events: a frame without any would move the clock.
  */
-export function eventFrames(timesUs, addresses, maxMessageBytes, nAddresses = 2 ** 32) {
+export function eventFrames(timesUs, addresses, maxMessageBytes, clock, nAddresses = 2 ** 32) {
   const count = timesUs.length;
   if (addresses.length !== count) {
     throw new RangeError(`${count} times and ${addresses.length} addresses came`);
@@ -47,17 +55,19 @@ export function eventFrames(timesUs, addresses, maxMessageBytes, nAddresses = 2 
     greatest = Math.max(greatest, time);
   }
   const maxEvents = Math.max(1, Math.floor((maxMessageBytes - HEADER_BYTES) / EVENT_BYTES));
-  const isOneFrame = count <= maxEvents && greatest - least <= LARGEST_OFFSET_US;
+  const isNear = greatest - least <= LARGEST_OFFSET_US && greatest <= clock.reachUs(least);
+  const isOneFrame = count <= maxEvents && isNear;
   const order = Array.from({ length: count }, (_, i) => i);
   if (!isSorted && !isOneFrame) order.sort((a, b) => timesUs[a] - timesUs[b]);
 
   const frames = [];
   for (let begin = 0, end; begin < count; begin = end) {
     const baseUs = isOneFrame ? least : timesUs[order[begin]];
+    frames.push(...clock.approach(baseUs).map(clockFrame));
+    const lastUs = Math.min(baseUs + LARGEST_OFFSET_US, clock.reachUs(baseUs));
     end = begin;
-    while (end < count && end - begin < maxEvents && timesUs[order[end]] - baseUs <= LARGEST_OFFSET_US) {
-      end += 1;
-    }
+    while (end < count && end - begin < maxEvents && timesUs[order[end]] <= lastUs) end += 1;
+    clock.moveByEvents(isOneFrame ? greatest : timesUs[order[end - 1]]);
     const chosen = order.slice(begin, end);
     const offsetsUs = chosen.map((i) => timesUs[i] - baseUs);
     frames.push(encodeEvents(baseUs, offsetsUs, chosen.map((i) => addresses[i])));

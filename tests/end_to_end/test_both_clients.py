@@ -6,7 +6,6 @@ which knows nothing of either client: so both clients leave the same weights, to
 
 import asyncio
 import random
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 
 from service.principals import Role
 from service.token_file import new_token, write_tokens
+from tests.end_to_end.both_languages import assert_as_raw, both, by_kind, without_waiting
 from tests.end_to_end.conftest import Serve
 from tests.end_to_end.conversation_partner import (
     TIMEOUT_S,
@@ -36,39 +36,6 @@ from tests.end_to_end.driven_client import NODE, driven
 from tests.end_to_end.held_wire import held_wire
 from tests.end_to_end.running_server import RunningServer, same_weights
 from tests.faults.unsteady_proxy import unsteady_proxy
-
-LANGUAGES = [
-    "python",
-    pytest.param(
-        "javascript", marks=pytest.mark.skipif(NODE is None, reason="node is not installed")
-    ),
-]
-both = pytest.mark.parametrize("language", LANGUAGES)
-
-
-def by_kind(heard: Iterable[Heard]) -> dict[str, list[Heard]]:
-    """Sort messages by kind: a client may have a stream for each, and then their order is free."""
-    listed = list(heard)
-    return {kind: of_kind(kind, listed) for kind in ("prediction", "learned", "error")}
-
-
-def without_waiting(heard: Iterable[Heard]) -> list[Heard]:
-    """Leave out what depends on how quickly a reader reads."""
-    return [{name: v for name, v in m.items() if name != "skipped"} for m in heard]
-
-
-async def assert_as_raw(
-    server: RunningServer, language: str, messages: list[Message], **fields: object
-) -> None:
-    """Say the same by a client and raw; both must hear the same and leave the same network."""
-    raw = await converse(server.url, messages, session="raw", **fields)
-    async with driven(language, server.url, {"session": "driven"} | fields) as client:
-        await client.send(*messages)
-        heard = await client.settle()
-        assert await client.close() == {"why": "closed"}
-
-    assert by_kind(heard) == by_kind(raw)
-    assert same_weights(await server.weights("driven"), await server.weights("raw"))
 
 
 @both
@@ -124,6 +91,30 @@ async def test_a_client_cuts_events_to_what_the_server_takes(serve: Serve, langu
 
         assert by_kind(heard) == by_kind(raw)
         assert same_weights(await server.weights("driven"), await server.weights("raw"))
+
+
+@both
+async def test_a_client_moves_the_clock_where_one_message_would_go_too_far(
+    server: RunningServer, language: str
+) -> None:
+    # 9000 ticks without a word, of which one message may complete 4096
+    start, last = begin(0, 0), [end(0, 9_000_000), label(0, 1)]
+    far = events([(500, 0), (4_900_000, 3), (2_000_000, 5)])
+    by_hand = [
+        events([(500, 0), (2_000_000, 5)]),
+        clock(4_000_000),
+        events([(4_900_000, 3)]),
+        clock(7_000_000),
+    ]
+    finals_only: dict[str, object] = {"report": {"every_ticks": 0, "probabilities": True}}
+
+    raw = await converse(server.url, [start, *by_hand, *last], session="raw", **finals_only)
+    async with driven(language, server.url, {"session": "driven"} | finals_only) as client:
+        await client.send(start, far, *last)
+        heard = await client.settle()
+
+    assert by_kind(heard) == by_kind(raw)
+    assert same_weights(await server.weights("driven"), await server.weights("raw"))
 
 
 @both

@@ -87,9 +87,9 @@ test("what a caller passes wrongly is thrown before anything is sent", async () 
 
   await assert.rejects(client.events([1], [20]), /address 0 is 20, not an integer from 0 to 19/);
   await assert.rejects(client.events([1, 2], [3]), /2 times and 1 addresses/);
-  assert.throws(() => client.advance(-1), /base_us is -1/);
-  assert.throws(() => client.beginSegment(0.5, 0), /segment is 0.5/);
-  assert.throws(() => client.label("3", 0), /segment is 3, not an integer/);
+  await assert.rejects(client.advance(-1), /t_us is -1/);
+  await assert.rejects(client.beginSegment(0.5, 0), /segment is 0.5/);
+  await assert.rejects(client.label("3", 0), /segment is 3, not an integer/);
   assert.equal(socket.sent.length, 1);
 });
 
@@ -99,6 +99,17 @@ test("events beyond the server's largest message go in several, all numbered", a
 
   assert.equal(await client.events([1, 2, 3], [0, 0, 0]), 2);
   assert.deepEqual(socket.sequences, [1, 2]);
+});
+
+test("a long segment is approached by the clock, in messages that all have numbers", async () => {
+  const { client, socket } = await openClient({ told: { limits: { max_advance_ticks: 13 } } });
+  await client.beginSegment(0, 0);
+  // steps of ten ticks of 4 ms
+  assert.equal(await client.advance(50_000), 3);
+  assert.equal(await client.endSegment(0, 100_000), 5);
+
+  const said = socket.messages.slice(2).map((message) => message.baseUs ?? message.t_us);
+  assert.deepEqual(said, [40_000, 50_000, 90_000, 100_000]);
 });
 
 test("predictions, lessons and refusals are iterated over", async () => {
