@@ -63,6 +63,10 @@ fuzz: install ## a million random messages, about 12 minutes
 	$(BIN)/python -m tests.fuzz.million --inputs 1000000 --seed 1
 	$(BIN)/python -m tests.fuzz.atheris_decoder -runs=500000
 
+.PHONY: test-compose
+test-compose: install ## bring docker-compose.yml up for real and try it; needs a container engine
+	$(BIN)/pytest tests/compose
+
 .PHONY: coverage
 coverage: install ## tests with branch coverage
 	$(BIN)/coverage run -m pytest
