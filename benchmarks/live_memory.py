@@ -42,10 +42,15 @@ def _arrays(thing: object, seen: set[int]) -> Iterator[torch.Tensor | np.ndarray
         yield from _arrays(each, seen)
 
 
-def resident_bytes() -> int:
-    """Return what the process has in memory now; Linux only."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
+def resident_bytes(pid: int | str = "self") -> int:
+    """Return what a process has in memory now; Linux only."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * resource.getpagesize()
+
+
+def open_files(pid: int | str = "self") -> int:
+    """Return how many files and sockets a process has open now; Linux only."""
+    return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
 
 
 def forget_peak() -> None:

@@ -11,21 +11,28 @@ of them leaves the event loop to the sessions that are there.
 
 import asyncio
 from collections import Counter
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import h11
 from typing_extensions import override
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 
 from service.settings import ListenerSettings
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGISendEvent
 
 MAX_HEADER_BYTES = 16384
 """Longest request line and headers."""
 
 FRAMES_WITHOUT_MESSAGE = 4096
 """Pings, pongs and fragments that a peer may send before a message is whole."""
+
+LAST_WORDS_S = 5.0
+"""Longest wait for a peer to take what was said before its socket was closed."""
 
 _PIECE_BYTES = 8192
 _PONG_BYTES = 65536
@@ -46,11 +53,12 @@ class ConnectionGate:
     """Who waits at the door.
 
     Attributes:
+        settings: Its bounds.
         n_turned_away: Connections that were closed before their request was read.
     """
 
     def __init__(self, settings: ListenerSettings) -> None:
-        self._settings = settings
+        self.settings = settings
         # in the order of their coming; each with the timer that ends it
         self._pending: dict[Newcomer, asyncio.TimerHandle] = {}
         # those of them that are not read yet
@@ -64,7 +72,7 @@ class ConnectionGate:
 
     def admit(self, connection: Newcomer, n_connections: int) -> None:
         """Let a new connection in, or have it wait, or turn it or another one away."""
-        if n_connections > self._settings.max_connections:
+        if n_connections > self.settings.max_connections:
             self._turn_away(connection)
             return
         self.expect_request(connection)
@@ -78,10 +86,10 @@ class ConnectionGate:
         """Give a connection some time for its request; does nothing if it has some already."""
         if connection in self._pending:
             return
-        if len(self._pending) >= self._settings.max_pending:
+        if len(self._pending) >= self.settings.max_pending:
             self._turn_away(self._oldest_of_the_greediest())
         self._pending[connection] = connection.loop.call_later(
-            self._settings.request_timeout_s, self._turn_away, connection
+            self.settings.request_timeout_s, self._turn_away, connection
         )
 
     def leave(self, connection: Newcomer) -> None:
@@ -103,7 +111,7 @@ class ConnectionGate:
 
     def _pace(self, loop: asyncio.AbstractEventLoop) -> None:
         """Let the next one have its turn a moment from now."""
-        self._pacemaker = loop.call_later(1 / self._settings.handshakes_per_s, self._next, loop)
+        self._pacemaker = loop.call_later(1 / self.settings.handshakes_per_s, self._next, loop)
 
     def _next(self, loop: asyncio.AbstractEventLoop) -> None:
         self._pacemaker = None
@@ -118,6 +126,8 @@ class GatedHttp(H11Protocol):
     """Uvicorn's HTTP connection, behind a gate."""
 
     gate: ClassVar[ConnectionGate]
+
+    _stalled: asyncio.TimerHandle | None = None
 
     @property
     def peer(self) -> str:
@@ -147,16 +157,66 @@ class GatedHttp(H11Protocol):
         super().handle_websocket_upgrade(event)
 
     @override
+    def pause_writing(self) -> None:
+        """Note that the peer does not read; it has some time to begin again."""
+        super().pause_writing()
+        self._stalled = self.loop.call_later(
+            self.gate.settings.write_timeout_s, self.transport.abort
+        )
+
+    @override
+    def resume_writing(self) -> None:
+        """Note that the peer reads on."""
+        self._forgive()
+        super().resume_writing()
+
+    @override
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
+        self._forgive()
         self.gate.leave(self)
         super().connection_lost(exc)
 
+    def _forgive(self) -> None:
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+
 
 class BoundedWebSocket(WebSocketsSansIOProtocol):
-    """Uvicorn's WebSocket, with a bound on what is no message: pings, pongs, endless fragments."""
+    """Uvicorn's WebSocket, with bounds on what is no message and on how long its end may take.
+
+    A socket is closed only once the peer has taken what was written before: one that reads nothing
+    would stay for ever.
+    """
 
     _n_frames = 0
+    _end: asyncio.TimerHandle | None = None
+    _is_lost = False
+
+    @override
+    async def run_asgi(self) -> None:
+        """Serve the connection, then end it, whether the peer reads its last words or not."""
+        await super().run_asgi()
+        self._end_soon()
+
+    @override
+    def keepalive_timeout(self) -> None:
+        """Give up a peer that does not answer pings."""
+        super().keepalive_timeout()
+        self._end_soon()
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End."""
+        if self._end is not None:
+            self._end.cancel()
+        super().connection_lost(exc)
+        self._is_lost = True
+
+    def _end_soon(self) -> None:
+        if self._end is None and not self._is_lost:
+            self._end = self.loop.call_later(LAST_WORDS_S, self.transport.abort)
 
     @override
     def data_received(self, data: bytes) -> None:
@@ -167,6 +227,17 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
             super().data_received(data[start : start + _PIECE_BYTES])
             if self._n_frames > FRAMES_WITHOUT_MESSAGE:
                 self.transport.abort()
+
+    @override
+    async def send(self, message: "ASGISendEvent") -> None:
+        """Say something, unless the connection was closed below the application.
+
+        Raises:
+            ClientDisconnected: Uvicorn closed it by itself: a broken frame, a peer that is silent.
+        """
+        if self.handshake_complete and self.close_sent:
+            raise ClientDisconnected
+        await super().send(message)
 
     @override
     def handle_ping(self) -> None:

@@ -59,6 +59,9 @@ class ListenerSettings(BaseModel):
     request_timeout_s: Annotated[float, Field(gt=0)] = 10.0
     """A request's line and headers, handshakes included, must be whole in this time."""
 
+    write_timeout_s: Annotated[float, Field(gt=0)] = 30.0
+    """A peer that takes nothing of an HTTP answer for so long is closed."""
+
     handshakes_per_s: Annotated[float, Field(gt=0)] = 200.0
     """New sockets that are read in a second; more of them wait their turn, so that a flood leaves
     time to the sessions that are there."""

@@ -67,6 +67,11 @@ class RunningServer:
         port: int = app.state.metrics.port
         return port
 
+    @property
+    def n_sockets(self) -> int:
+        """Sockets that it has accepted and not let go, the tests' own ones included."""
+        return len(self._server.server_state.connections)
+
     def stop(self) -> None:
         """Ask the server to end, as a signal would."""
         self._server.should_exit = True

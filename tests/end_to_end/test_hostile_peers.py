@@ -1,14 +1,26 @@
 """Peers that dawdle, flood or don't read at the level of sockets: they end, the others go on."""
 
 import asyncio
+import json
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
+import uvicorn
+from fastapi import FastAPI
+from uvicorn.protocols.utils import ClientDisconnected
+from uvicorn.server import ServerState
 
+from service.connection_gate import BoundedWebSocket
 from tests.end_to_end.conftest import Serve
-from tests.end_to_end.conversation_partner import TIMEOUT_S, connected, lessons, of_kind
+from tests.end_to_end.conversation_partner import (
+    SMALL_OPEN,
+    TIMEOUT_S,
+    connected,
+    lessons,
+    of_kind,
+)
 from tests.end_to_end.running_server import RunningServer
 
 REQUEST = b"GET /v1/sessions HTTP/1.1\r\nHost: localhost\r\n"
@@ -44,7 +56,9 @@ async def until_closed(reader: asyncio.StreamReader) -> bytes:
 
 
 def masked(opcode: int, payload: bytes = b"") -> bytes:
-    return bytes([opcode, 0x80 | len(payload)]) + bytes(4) + payload
+    short = len(payload) < 126
+    length = bytes([0x80 | len(payload)]) if short else b"\xfe" + struct.pack(">H", len(payload))
+    return bytes([opcode]) + length + bytes(4) + payload
 
 
 @pytest.mark.parametrize("said", [b"", b"G", REQUEST])
@@ -137,3 +151,70 @@ async def test_more_connections_than_there_may_be_are_closed(serve: Serve) -> No
             assert (await two[0].read(100)).startswith(b"HTTP/1.1 200")
             assert (await partner.send(*lessons(range(1)))) == 5
             assert len(of_kind("learned", await partner.settle())) == 1
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait until the server, whose loop is another one, has come so far."""
+    async with asyncio.timeout(TIMEOUT_S):
+        while not condition():  # noqa: ASYNC110 - no event crosses to this loop
+            await asyncio.sleep(0.02)
+
+
+def read_no_more(writer: asyncio.StreamWriter) -> None:
+    assert isinstance(writer.transport, asyncio.ReadTransport)
+    writer.transport.pause_reading()
+
+
+def mark(sequence: int) -> bytes:
+    """Begin a segment with odd numbers, end it with even ones."""
+    number = (sequence - 1) // 2
+    message = {"type": "segment", "action": "begin" if sequence % 2 else "end", "segment": number}
+    return masked(
+        0x81, json.dumps(message | {"t_us": 1000 * sequence, "sequence": sequence}).encode()
+    )
+
+
+async def test_a_peer_that_reads_nothing_is_let_go(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.connection_gate.LAST_WORDS_S", 0.1)
+    monkeypatch.setattr("service.websocket_route.FLUSH_S", 0.1)
+    async with (
+        serve(socket={"outbox_messages": 128}) as server,
+        peer(server) as (reader, writer),
+    ):
+        writer.write(HANDSHAKE)
+        await reader.readuntil(b"\r\n\r\n")
+        read_no_more(writer)
+        # answers of 4 KiB: two thousand fill every buffer between the two
+        network = {"hidden": [4], "classes": 200}
+        writer.write(masked(0x81, json.dumps(SMALL_OPEN | {"network": network}).encode()))
+        for sequence in range(1, 6000):
+            writer.write(mark(sequence))
+
+        await server.http.aclose()
+        await until(lambda: server.n_sockets == 0)
+
+
+async def test_a_download_that_nobody_reads_is_given_up(serve: Serve) -> None:
+    async with (
+        serve(listener={"write_timeout_s": 0.3}) as server,
+        connected(server.url) as partner,
+        peer(server) as (_, writer),
+    ):
+        await partner.open(network={"hidden": [256, 256], "classes": 3})
+        await server.http.aclose()
+        await until(lambda: server.n_sockets == 2)
+        read_no_more(writer)
+
+        writer.write(20 * b"GET /v1/sessions/s/weights HTTP/1.1\r\nHost: localhost\r\n\r\n")
+
+        await until(lambda: server.n_sockets == 1)
+
+
+async def test_after_uvicorn_closed_a_socket_nothing_is_said() -> None:
+    socket = BoundedWebSocket(uvicorn.Config(app=FastAPI()), ServerState(), {})
+    socket.handshake_complete = socket.close_sent = True
+
+    with pytest.raises(ClientDisconnected):
+        await socket.send({"type": "websocket.send", "text": "late"})

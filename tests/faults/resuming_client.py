@@ -63,7 +63,7 @@ class ResumingClient:
         refused: Codes of refused messages by sequence number.
         storage_complaints: How often the server said that it could not store a snapshot.
         n_connections: Connections on which the session was opened.
-        next_sequences: What each of them was told to go on from.
+        n_times_set_back: How many of them began before what had been applied: a server had died.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class ResumingClient:
         self.refused: dict[object, object] = {}
         self.storage_complaints = 0
         self.n_connections = 0
-        self.next_sequences: list[int] = []
+        self.n_times_set_back = 0
         self._stream = stream
         self._session = session
         self._random = generator or random.Random(0)
@@ -196,7 +196,7 @@ class ResumingClient:
         self._epoch = opened["epoch"]
         self.applied = next_sequence - 1
         self.n_connections += 1
-        self.next_sequences.append(next_sequence)
+        self.n_times_set_back += next_sequence <= self.farthest
         return next_sequence
 
     async def _write(self, socket: ClientConnection, visit: Visit, next_sequence: int) -> None:

@@ -42,7 +42,7 @@ class ServerProcess:
         self.data = folder / "data"
         self.n_starts = 0
         self._log_path = folder / "server.log"
-        self._environment = os.environ | settings
+        self._environment = os.environ | settings | {"TCLIF_STORAGE__URL": str(self.data)}
         self._process: subprocess.Popen[bytes] | None = None
         self._http = httpx.AsyncClient(
             base_url=f"http://127.0.0.1:{self.port}", timeout=60, trust_env=False
@@ -62,7 +62,7 @@ class ServerProcess:
     def spawn(self) -> None:
         """Start the process and wait for nothing."""
         command = [sys.executable, "-m", "service", "--port", str(self.port)]
-        command += ["--data", str(self.data), "--log-level", "warning"]
+        command += ["--log-level", "warning"]
         with self._log_path.open("a") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own command
                 command, stdout=log, stderr=log, env=self._environment
