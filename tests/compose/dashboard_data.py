@@ -44,9 +44,7 @@ def ask(prometheus: str, query: Query, *, start_s: float, end_s: float) -> list[
     )
     body = answer.json()
     assert body["status"] == "success", f"{query.expression}: {body}"
-    return [
-        Series(found["metric"], _numbers(found["values"])) for found in body["data"]["result"]
-    ]
+    return [Series(found["metric"], _numbers(found["values"])) for found in body["data"]["result"]]
 
 
 def without_data(prometheus: str, *, start_s: float, end_s: float) -> list[tuple[str, str]]:
