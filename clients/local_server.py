@@ -30,8 +30,9 @@ def local_server() -> Iterator[str]:
         ServerFailed: It ended, or was not ready in time.
     """
     port = _free_port()
-    with tempfile.TemporaryFile("w+") as log:
-        command = [sys.executable, "-m", "service", "--port", str(port), "--log-level", "warning"]
+    with tempfile.TemporaryFile("w+") as log, tempfile.TemporaryDirectory() as data:
+        command = [sys.executable, "-m", "service", "--port", str(port), "--data", data]
+        command += ["--log-level", "warning"]
         process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603 - our own command
         try:
             _wait_until_ready(process, port, log)

@@ -16,8 +16,9 @@ from typing_extensions import override
 
 from service.application import create_app
 from service.connection_gate import MAX_HEADER_BYTES, BoundedWebSocket, gated
+from service.errors import StorageFailure
 from service.logs import set_up_logs, socket_log_level
-from service.settings import ListenerSettings, Settings
+from service.settings import ListenerSettings, Settings, StorageSettings
 from service.token_file import TokensUnreadable
 
 SHUTDOWN_S = 5
@@ -89,6 +90,12 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--host", help="address to listen on (default 127.0.0.1)")
     parser.add_argument("--port", type=int, help="TCP port (default 8700; 0: any free one)")
+    parser.add_argument(
+        "--data",
+        metavar="URL",
+        help="data folder: a path, or a URL such as s3://bucket/folder"
+        " (default ~/.local/state/tclif)",
+    )
     parser.add_argument("--log-level", default="info", choices=("debug", "info", "warning"))
     parser.add_argument(
         "--log-format", default="text", choices=("text", "json"), help="how lines are written"
@@ -96,12 +103,12 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     set_up_logs(options.log_level, options.log_format)
     try:
-        settings = _settings(options.host, options.port)
+        settings = _settings(options.host, options.port, options.data)
         server = build_server(settings, log_level=options.log_level)
     except ValidationError as error:
         sys.stderr.writelines(f"tclif-serve: {line}\n" for line in _sentences(error))
         return 2
-    except (ValueError, OSError, TokensUnreadable) as error:
+    except (ValueError, OSError, TokensUnreadable, StorageFailure) as error:
         sys.stderr.write(f"tclif-serve: {error}\n")
         return 2
     server.run()
@@ -116,7 +123,7 @@ def _sentences(error: ValidationError) -> list[str]:
     ]
 
 
-def _settings(host: str | None, port: int | None) -> Settings:
+def _settings(host: str | None, port: int | None, data: str | None = None) -> Settings:
     """Read the environment, then the command line; without tokens only loopback will do."""
     asked = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     settings = Settings()
@@ -127,7 +134,9 @@ def _settings(host: str | None, port: int | None) -> Settings:
             " TCLIF_ACCESS__TOKENS_FILE with a file that `tclif-admin token new` made"
         )
     _check_certificate(listener)
-    return settings.model_copy(update={"listener": listener})
+    asked_storage = {} if data is None else {"url": data}
+    storage = StorageSettings.model_validate(settings.storage.model_dump() | asked_storage)
+    return settings.model_copy(update={"listener": listener, "storage": storage})
 
 
 def _check_certificate(listener: ListenerSettings) -> None:

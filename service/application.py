@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
 
@@ -10,24 +11,33 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
-from service import http_routes, monitor, websocket_route
+from service import http_routes, http_snapshots, monitor, websocket_route
 from service.access import Access
 from service.audit import Act, record
-from service.errors import ServiceError, Unauthorized
+from service.data_lock import DataFolder, open_data
+from service.errors import ServiceError, StorageFailure, Unauthorized
 from service.metrics_listener import MetricsListener
 from service.origin_check import OriginCheck, problem
 from service.request_form import RequestForm
 from service.response_count import ResponseCount
+from service.session_archive import SessionArchive
 from service.session_quota import SessionQuota
-from service.session_registry import VERSION, SessionRegistry
+from service.session_registry import SessionRegistry
 from service.session_series import SessionSeries
+from service.sessions import VERSION
 from service.settings import Settings
+from service.snapshot_keeper import SnapshotKeeper
+from service.snapshot_store import SnapshotStore
+from service.storage_threads import StorageThreads
 from service.telemetry import Telemetry
 from service.tick_engine import TickEngine
 from service.token_book import TokenBook
 from service.token_file import TokensUnreadable
 from service.traffic_quota import TrafficQuota
 from service.vital_signs import VitalSignsReader
+
+TEND_EVERY_S = 1.0
+"""Time between two looks at which sessions are to be parked or deleted."""
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +63,7 @@ class Service:
         settings: Settings,
         tokens: TokenBook,
         traffic: TrafficQuota,
+        data: DataFolder,
         loop: asyncio.AbstractEventLoop,
     ) -> None:
         self.settings = settings
@@ -60,12 +71,20 @@ class Service:
         self.traffic = traffic
         self.telemetry = Telemetry()
         self.engine = TickEngine(settings.engine, self.telemetry, loop)
+        self._data = data
+        self._threads = StorageThreads(settings.storage.writers, settings.storage.store_timeout_s)
+        store = SnapshotStore(data.storage, settings.storage, time.time)
+        self._keeper = SnapshotKeeper(store, self._threads, settings.storage, self.telemetry)
         self.registry = SessionRegistry(
             self.engine,
             settings.session,
             settings.socket,
-            SessionQuota(settings.session, settings.quota),
+            settings.storage,
+            quota=SessionQuota(settings.session, settings.quota),
+            archive=SessionArchive(store, self._threads, self.engine, settings.session, time.time),
+            keeper=self._keeper,
         )
+        self._chores: list[asyncio.Task[None]] = []
         self.vital_signs = VitalSignsReader(self.engine, self.registry)
         self.monitors = monitor.Monitors(
             self.registry, self.vital_signs, settings.telemetry, tokens.honours
@@ -75,11 +94,14 @@ class Service:
         self._watch()
 
     async def start(self) -> None:
-        """Compile the kernel and start the engine."""
+        """Compile the kernel, find what is stored and start the engine."""
         await asyncio.to_thread(self.engine.warm_up)
+        await self.registry.start()
         self.engine.start()
+        self._chores = [asyncio.create_task(self._tend()), asyncio.create_task(self._hold_data())]
         self.is_ready = True
-        _log.info("ready, kernel %s", self.settings.engine.kernel)
+        parked, url = len(self.registry.archive), self._data.storage.url
+        _log.info("ready, kernel %s, %d sessions in %s", self.settings.engine.kernel, parked, url)
 
     def reload_tokens(self) -> None:
         """Read the file of tokens again and end the connections of those that are gone."""
@@ -100,19 +122,47 @@ class Service:
                 connection.end(Unauthorized("the token was revoked; expected one that is honoured"))
 
     async def drain(self) -> None:
-        """Open no more sessions, say goodbye to every connection and wait until it is heard."""
+        """Take nothing more in, store every session, say goodbye and wait until it is heard."""
         self.is_ready = False
-        self.registry.is_draining = True
         self.monitors.end()
+        for chore in self._chores:
+            chore.cancel()
         connections = list(self.connections)
+        for connection in connections:
+            connection.fence()
+        # bounded by a setting; each session hears goodbye as soon as it is stored
+        await self.registry.drain()
         for connection in connections:
             connection.drain()
         # each connection bounds its own last words
         await asyncio.gather(*(connection.ended.wait() for connection in connections))
 
     async def stop(self) -> None:
-        """End the engine after the batch in progress."""
+        """End the engine after the batch in progress, and leave the data folder."""
+        self._keeper.stop()
         await asyncio.to_thread(self.engine.stop)
+        try:
+            await self._threads.run(self._data.lock.release)
+        except StorageFailure as failure:
+            _log.warning("the data folder stays locked until its lease runs out: %s", failure)
+        self._threads.stop()
+
+    async def _tend(self) -> None:
+        """Park and expire sessions."""
+        while True:
+            await asyncio.sleep(TEND_EVERY_S)
+            await self.registry.tend()
+
+    async def _hold_data(self) -> None:
+        """Go on holding the data folder, where that takes doing."""
+        every_s = self._data.lock.renew_every_s
+        while every_s:
+            await asyncio.sleep(every_s)
+            try:
+                await self._threads.run(self._data.lock.renew)
+            except StorageFailure as failure:
+                # nothing is stored meanwhile, and every client hears that
+                _log.error("the data folder is not held: %s", failure)
 
     def _watch(self) -> None:
         self.telemetry.watch("ready", "Whether sessions can be opened.", lambda: self.is_ready)
@@ -136,16 +186,18 @@ def create_app(settings: Settings) -> FastAPI:
     Raises:
         TokensUnreadable: There should be a file of tokens, and it can't be read.
         OSError: The port for metrics can't be had.
+        StorageFailure: The data folder can't be reached, or is another server's.
     """
     tokens = TokenBook(settings.access.tokens_file)
     traffic = TrafficQuota(settings.quota)
+    data = open_data(settings.storage.url, settings.storage.lease_s)
 
     port = settings.listener.metrics_port
     metrics = None if port is None else MetricsListener(settings.listener, port)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        service = Service(settings, tokens, traffic, asyncio.get_running_loop())
+        service = Service(settings, tokens, traffic, data, asyncio.get_running_loop())
         app.state.service = service
         await service.start()
         async with metrics.serving(service) if metrics else nullcontext():
@@ -164,6 +216,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(ResponseCount)
     app.include_router(http_routes.router)
     app.include_router(monitor.router)
+    app.include_router(http_snapshots.router)
     app.include_router(websocket_route.router)
 
     @app.exception_handler(HTTPException)

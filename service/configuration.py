@@ -8,6 +8,7 @@ from pydantic import BaseModel
 from service.errors import ConfigMismatch, OpenRefused, UnknownModel
 from service.model_store import ModelVersion, StoredModel
 from service.settings import SessionSettings
+from service.state_tree import Tree, branch, listed, text, whole
 from service.wire_protocol import (
     NetworkRequest,
     Open,
@@ -111,6 +112,34 @@ class SessionConfiguration:
         except ValueError as error:
             raise OpenRefused(f"learning: {error}") from error
         return cls(request, network, learning, tick_us, class_names, version)
+
+    @classmethod
+    def restored(cls, tree: Tree) -> Self:
+        """Return the configuration that `capture` described.
+
+        Raises:
+            ValueError: It describes none.
+        """
+        request = Open.model_validate(branch(tree, "request"))
+        names = tuple(str(name) for name in listed(tree, "class_names"))
+        network = NetworkSpec.from_dict(branch(tree, "network"))
+        learning = LearningSpec.from_dict(branch(tree, "learning"))
+        model = None
+        if tree.get("model") is not None:
+            kept = branch(tree, "model")
+            model = ModelVersion(text(kept, "owner"), text(kept, "name"), whole(kept, "version"))
+        return cls(request, network, learning, whole(tree, "tick_us"), names, model)
+
+    def capture(self) -> Tree:
+        """Return the configuration as JSON values."""
+        return {
+            "request": describe(self.request),
+            "network": self.network.to_dict(),
+            "learning": self.learning.to_dict(),
+            "tick_us": self.tick_us,
+            "class_names": list(self.class_names),
+            "model": None if self.model is None else dict(self.model._asdict()),
+        }
 
     @property
     def sensor(self) -> SensorRequest:

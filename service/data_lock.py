@@ -14,7 +14,7 @@ import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from typing_extensions import override
 
@@ -59,6 +59,30 @@ def lock_data(storage: Storage, lease_s: float) -> DataLock:
     lease = Lease(storage, lease_s, time.time, time.sleep)
     lease.acquire()
     return lease
+
+
+class DataFolder(NamedTuple):
+    """The data folder, held by this server."""
+
+    storage: Storage
+    lock: DataLock
+
+
+def open_data(url: str, lease_s: float) -> DataFolder:
+    """Open a data folder for this server alone, and tidy up after the one before.
+
+    Args:
+        url: Where it is.
+        lease_s: How long a lease lasts where there is no lock of the operating system.
+
+    Raises:
+        DataInUse: Another server works on it.
+        StorageFailure: It can't be reached.
+    """
+    storage = Storage(url)
+    lock = lock_data(storage, lease_s)
+    storage.delete_partials()
+    return DataFolder(storage, lock)
 
 
 class FileLock(DataLock):

@@ -12,11 +12,13 @@ ServiceError                the client hears its code and text
         EpochMismatch       another incarnation of the session lives here now
         UnknownModel        no model of that name
         QuotaExceeded       more sessions or bytes than allowed
+            MemoryFull      the server's memory is full; it may help to park sessions
     Refusal                 well formed but can't be done; not fatal, its number is consumed
     Detached                the server ends the connection; the session stays
         SlowReader          the client does not read what the server sends
         Idle                the client sent nothing for too long, or no ``open`` in time
         Draining            the server is shutting down
+        Overloaded          the server can't do it now; later it may
         InternalFailure     a defect or a network that is no longer finite
     StorageFailure          the data folder can't be read or written
         NotStored           what is looked for is not there
@@ -146,6 +148,10 @@ class QuotaExceeded(OpenRefused):
     http_status = 429
 
 
+class MemoryFull(QuotaExceeded):
+    """The server's memory is full; it may help to park sessions."""
+
+
 class Refusal(ServiceError):
     """A well-formed message that can't be done; its number is consumed, nothing else changes."""
 
@@ -180,6 +186,14 @@ class Draining(Detached):
 
     code = "draining"
     close_code = CloseCode.DRAINING
+    http_status = 503
+
+
+class Overloaded(Detached):
+    """The server can't do it now; later it may."""
+
+    code = "overloaded"
+    close_code = CloseCode.TRY_AGAIN
     http_status = 503
 
 

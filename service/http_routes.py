@@ -7,7 +7,14 @@ from fastapi import APIRouter, HTTPException, Query, Request, Response
 from service.callers import Caller
 from service.principals import SessionKey
 from service.session_registry import SessionRegistry
-from service.session_report import JsonObject, export_weights, report_state, summarise
+from service.session_report import (
+    JsonObject,
+    describe_snapshot,
+    export_weights,
+    report_state,
+    summarise,
+    summarise_parked,
+)
 
 router = APIRouter()
 
@@ -30,33 +37,42 @@ async def list_sessions(
 
     ``next`` is what to give as ``after`` for the following page, or null on the last.
     """
-    sessions = _registry(request).sessions_of(principal.name)
-    later = [session for session in sessions if session.name > after]
+    registry = _registry(request)
+    lines = {session.name: summarise(session) for session in registry.sessions_of(principal.name)}
+    for manifest in registry.parked_of(principal.name):
+        lines.setdefault(manifest.session, summarise_parked(manifest))
+    later = sorted(name for name in lines if name > after)
     page = later[:limit]
     return {
-        "sessions": [summarise(session) for session in page],
-        "next": page[-1].name if len(later) > limit else None,
+        "sessions": [lines[name] for name in page],
+        "next": page[-1] if len(later) > limit else None,
     }
 
 
 @router.get("/v1/sessions/{name}")
 async def show_session(request: Request, principal: Caller, name: str) -> JsonObject:
     """Show one session's configuration, counters, rates, accuracy and memory."""
-    return await report_state(_registry(request).find(SessionKey(principal.name, name)))
+    registry = _registry(request)
+    async with registry.hold(SessionKey(principal.name, name)) as session:
+        newest = registry.keeper.newest(session)
+        shown = None if newest is None else describe_snapshot(newest)
+        return await report_state(session) | {"last_snapshot": shown}
 
 
 @router.delete("/v1/sessions/{name}", status_code=204)
 async def delete_session(request: Request, principal: Caller, name: str) -> Response:
     """Erase a session, attached or not."""
-    session = _registry(request).find(SessionKey(principal.name, name))
-    await _registry(request).delete(session.key)
+    key = SessionKey(principal.name, name)
+    _registry(request).check_exists(key)
+    await _registry(request).delete(key)
     return Response(status_code=204)
 
 
 @router.get("/v1/sessions/{name}/weights", response_class=Response)
 async def download_weights(request: Request, principal: Caller, name: str) -> Response:
     """Download a session's weights as safetensors, with the specification in their metadata."""
-    content = await export_weights(_registry(request).find(SessionKey(principal.name, name)))
+    async with _registry(request).hold(SessionKey(principal.name, name)) as session:
+        content = await export_weights(session)
     return Response(
         content,
         media_type="application/octet-stream",

@@ -101,8 +101,11 @@ class Intake:
                 return self._take_label(message)
             case LearningChange():
                 return self._take_learning(message)
-            case AddClasses() | SnapshotRequest():
+            case AddClasses():
                 raise Refusal("not_served", f"this server does not serve {message.type!r} messages")
+            case SnapshotRequest():
+                # nothing to compute: whoever stores the session is told of it beside this
+                return []
             case _:
                 assert_never(message)
 

@@ -2,12 +2,15 @@
 
 import asyncio
 import sys
+import time
 from pathlib import Path
 
 from prometheus_client.metrics_core import Metric
 
 from service.application import Service
+from service.data_lock import DataFolder, Lease
 from service.settings import Settings
+from service.storage import Storage
 from service.token_book import TokenBook
 from service.traffic_quota import TrafficQuota
 
@@ -66,7 +69,9 @@ def metrics_page() -> str:
 async def _families() -> list[Metric]:
     settings, loop = Settings(), asyncio.get_running_loop()
     traffic = TrafficQuota(settings.quota)
-    return Service(settings, TokenBook(None), traffic, loop).telemetry.families()
+    storage = Storage("memory://metrics")
+    data = DataFolder(storage, Lease(storage, 1.0, time.time, time.sleep))
+    return Service(settings, TokenBook(None), traffic, data, loop).telemetry.families()
 
 
 def _table(title: str, families: list[Metric]) -> str:

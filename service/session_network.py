@@ -15,6 +15,7 @@ from service.configuration import SessionConfiguration
 from service.errors import InternalFailure, Refusal
 from service.lesson_course import LessonCourse, learned_message
 from service.prequential_accuracy import PrequentialAccuracy
+from service.retold_messages import RetoldMessages
 from service.running_segment import RunningSegment
 from service.segments import Segment, Stretch
 from service.settings import SessionSettings
@@ -23,6 +24,7 @@ from service.tick_tally import TickTally
 from service.visit import NO_TARGET, Answer, Delivery, Row
 from service.wire_protocol import (
     ErrorMessage,
+    Learned,
     Prediction,
     SegmentedByWindow,
     Unsegmented,
@@ -76,6 +78,7 @@ class SessionNetwork:
         self._course: LessonCourse | None = None
         self._delivery = Delivery()
         self._made_prediction = False
+        self.retold = RetoldMessages()
 
     def next_row(self, inbox: deque[Work], visit_ticks: int) -> Row | None:
         """Do what costs nothing and return the next ticks to compute, if any.
@@ -183,6 +186,21 @@ class SessionNetwork:
         self._ahead_target = whole(tree, "ahead_target")
         self.running.restore(branch(tree, "running"), open_segment)
 
+    def roll_back(self, tree: Tree) -> None:
+        """Take back the weights that `capture` returned, and all that moves them; between messages.
+
+        The running segment, the score and what was told stay.
+
+        Raises:
+            Refusal: They are those of another network.
+        """
+        rows = {name: np.array(row) for name, row in branch(tree, "rows").items()}
+        try:
+            self.learner.roll_back(self.slot, rows)
+        except ValueError as error:
+            raise Refusal("bad_value", f"the snapshot does not fit the session: {error}") from error
+        self.learning_stopped = truth(tree, "learning_stopped")
+
     def _start(self, work: Work) -> None:  # noqa: C901 - one flat case for each kind of work
         match work:
             case BeginSegment():
@@ -281,12 +299,15 @@ class SessionNetwork:
         if counts:
             self.accuracy.score(correct=about.was_taken_for(target))
         accuracy = self.accuracy.windowed if self.accuracy.n_scored else None
-        learned = learned_message(about, target, loss, accuracy, self.n_labelled)
-        self._delivery.messages.append(learned)
+        self._tell(learned_message(about, target, loss, accuracy, self.n_labelled))
 
     def _predicted(self, prediction: Prediction) -> None:
-        self._delivery.messages.append(prediction)
+        self._tell(prediction)
         self._made_prediction = True
+
+    def _tell(self, message: Prediction | Learned) -> None:
+        self._delivery.messages.append(message)
+        self.retold.note(message)
 
     def _applied(self, work: Applied) -> None:
         self._delivery.applied = work.sequence

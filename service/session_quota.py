@@ -6,7 +6,7 @@ memory counts for all principals together. Everything is checked before it is al
 
 from collections import Counter
 
-from service.errors import QuotaExceeded
+from service.errors import MemoryFull, QuotaExceeded
 from service.settings import QuotaSettings, SessionSettings
 
 
@@ -116,12 +116,12 @@ class SessionQuota:
         if n_sessions:
             self._check_size(n_bytes)
         if self._n_in_memory + n_sessions > settings.max_sessions:
-            raise QuotaExceeded(
+            raise MemoryFull(
                 f"{self._n_in_memory} sessions exist; expected fewer than"
                 f" {settings.max_sessions} before a new one"
             )
         if self._bytes_in_memory + n_bytes > settings.max_total_bytes:
-            raise QuotaExceeded(
+            raise MemoryFull(
                 f"the network takes {n_bytes} bytes and all others {self._bytes_in_memory};"
                 f" expected at most {settings.max_total_bytes} together"
             )

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import NamedTuple
 
@@ -12,6 +13,8 @@ from service.energy_report import EnergyReport, measure_energy
 from service.model_store import ModelVersion
 from service.session_network import SessionNetwork
 from service.sessions import Session
+from service.snapshot_format import Manifest
+from service.snapshot_store import StoredSnapshot
 from tclif_core import Learner, Model
 
 JsonObject = dict[str, object]
@@ -21,13 +24,47 @@ def summarise(session: Session) -> JsonObject:
     """Return one line of the list of sessions."""
     return {
         "session": session.name,
+        "state": _state(session),
         "attached": session.is_attached,
         "failed": session.failure is not None,
         "ticks": session.n_ticks,
         "events": session.intake.n_events,
         "applied": session.applied,
-        "durable": session.durable,
+        "durable": session.ack().durable,
     }
+
+
+def summarise_parked(manifest: Manifest) -> JsonObject:
+    """Return the line of a session that is stored and not in memory."""
+    return {
+        "session": manifest.session,
+        "state": "parked",
+        "attached": False,
+        "failed": False,
+        "ticks": manifest.ticks,
+        "events": manifest.events,
+        "applied": manifest.applied,
+        "durable": manifest.applied,
+    }
+
+
+def describe_snapshot(stored: StoredSnapshot) -> JsonObject:
+    """Return what is told of a snapshot."""
+    manifest = stored.manifest
+    return {
+        "snapshot": stored.name,
+        "applied": manifest.applied,
+        "ticks": manifest.ticks,
+        "taken": datetime.fromtimestamp(manifest.taken_s, UTC).isoformat(),
+        "bytes": stored.n_bytes,
+        "requested": manifest.requested,
+    }
+
+
+def _state(session: Session) -> str:
+    if session.failure is not None:
+        return "failed"
+    return "attached" if session.is_attached else "detached"
 
 
 async def report_state(session: Session) -> JsonObject:
@@ -178,5 +215,4 @@ def _report(session: Session, state: _NetworkState) -> JsonObject:
             "network": Learner.session_bytes(learner.network, learner.learning),
             "kept_ticks": segmentation.kept_bytes,
         },
-        "last_snapshot": None,
     }

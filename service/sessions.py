@@ -6,9 +6,11 @@ fills and the other empties, and `Session.deliver`, which the engine calls on th
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from importlib.metadata import version
 from typing import Protocol, TypeVar
 
 from service.configuration import SessionConfiguration
@@ -19,6 +21,7 @@ from service.outbox import Outbox
 from service.principals import SessionKey
 from service.session_network import SessionNetwork
 from service.settings import SessionSettings
+from service.state_tree import Tree, branch, whole
 from service.visit import Delivery
 from service.wire_protocol import (
     Ack,
@@ -33,11 +36,11 @@ from service.wire_protocol import (
     ReportRequest,
 )
 from service.work import Applied, AtBoundary, ChangeReport, ComputeTicks, Refuse, Work
+from tclif_core import Learner
+
+VERSION = version("tclif")
 
 T = TypeVar("T")
-
-RETOLD_MESSAGES = 64
-"""Finals and lessons that are told again after a lost connection."""
 
 
 class Engine(Protocol):
@@ -85,6 +88,7 @@ class Session:
         queued_inputs: Their non-zero inputs.
         applied: Number of the last message whose effects are all done.
         durable: Number of the last message that is safe; 0 while nothing is stored.
+        settings: Its bounds, as they were when it was created.
         n_ticks: Ticks inside segments that were computed.
         active_s: When its last message was read, on the monotonic clock; 0 before the first.
         is_notified: Whether the engine was told of its work and has not looked yet.
@@ -101,6 +105,7 @@ class Session:
         settings: SessionSettings,
         engine: Engine,
         network: SessionNetwork,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.key = key
         self.epoch = epoch
@@ -116,10 +121,11 @@ class Session:
         self.active_s = 0.0
         self.is_notified = False
         self.failure: InternalFailure | None = None
-        self._settings = settings
+        self.settings = settings
         self._engine = engine
+        self._clock = clock
+        self._left_s = clock()
         self._outbox: Outbox | None = None
-        self._retold: deque[Prediction | Learned] = deque(maxlen=RETOLD_MESSAGES)
         self.queued_messages = 0
         self.queued_ticks = 0
         self.queued_inputs = 0
@@ -146,18 +152,34 @@ class Session:
         return self._outbox is not None
 
     @property
+    def used_s(self) -> float:
+        """When a connection was last attached, in seconds since 1970."""
+        return self._clock() if self.is_attached else self._left_s
+
+    @property
+    def network_bytes(self) -> int:
+        """Learner memory that it takes."""
+        learner = self.network.learner
+        return Learner.session_bytes(learner.network, learner.learning)
+
+    @property
+    def snapshot_bytes(self) -> int:
+        """About how many bytes a snapshot of it takes."""
+        return self.network_bytes + 2 * self.intake.segmentation.kept_bytes
+
+    @property
     def credit_ticks(self) -> int:
         """How many ticks the client may cause to be computed beyond what is applied."""
-        return self._settings.inbox_ticks
+        return self.settings.inbox_ticks
 
     @property
     def has_room(self) -> bool:
         """Whether the next message may be read."""
-        is_short = self.queued_messages < self._settings.inbox_messages
+        is_short = self.queued_messages < self.settings.inbox_messages
         return (
             is_short
-            and self.queued_ticks < self._settings.inbox_ticks
-            and self.queued_inputs < self._settings.inbox_inputs
+            and self.queued_ticks < self.settings.inbox_ticks
+            and self.queued_inputs < self.settings.inbox_inputs
         )
 
     def accept(
@@ -197,6 +219,46 @@ class Session:
             self._push([run])
         return outcome
 
+    def capture(self) -> Future[Tree]:
+        """Return all that the session is, after the messages read so far.
+
+        Raises:
+            InternalFailure: It is quarantined; raised by the future.
+        """
+        intake = self.intake.capture()
+        session: Tree = {"epoch": self.epoch, "seed": self.seed, "received": self.received}
+
+        def finish() -> Tree:
+            network = self.network
+            _, n_ticks = network.learner.spike_counts(network.slot)
+            retold = network.retold.capture()
+            return {
+                "session": session | {"ticks": n_ticks, "retold": retold},
+                "intake": intake(),
+                "network": network.capture(),
+            }
+
+        return self.at_boundary(finish)
+
+    def restore(self, tree: Tree) -> None:
+        """Go on from what `capture` returned, the network excepted; for a session just made.
+
+        Raises:
+            ValueError: The tree does not fit; the session is of no use any more.
+        """
+        session = branch(tree, "session")
+        self.received = self.applied = whole(session, "received")
+        self.n_ticks = whole(session, "ticks")
+        self.network.retold.restore(session)
+        self.intake.restore(branch(tree, "intake"))
+
+    def be_durable(self, sequence: int) -> None:
+        """Note that messages up to this one are safe, and say so."""
+        if sequence > self.durable:
+            self.durable = sequence
+            if self._outbox is not None:
+                self._outbox.acknowledge(self.ack())
+
     async def wait_for_room(self) -> None:
         """Wait until the next message may be read."""
         while not self.has_room and self.failure is None:
@@ -217,34 +279,37 @@ class Session:
             return
         self._push([ChangeReport(report)])
         outbox.greet(opened, self.ack())
-        for message in self._retold:
+        # all that was taken in is applied, so the engine does not add to them now
+        for message in self.network.retold:
             outbox.put(message)
         self._outbox = outbox
 
     def detach(self, outbox: Outbox) -> None:
         """Let a connection go; does nothing if another one took over."""
         if self._outbox is outbox:
-            self._outbox = None
+            self._leave()
 
     def dismiss(self, reason: GoodbyeReason, code: CloseCode, *, retry_after_ms: int = 0) -> None:
         """Say goodbye to the attached connection, if any, without waiting for it."""
         if self._outbox is None:
             return
-        goodbye = Goodbye(reason=reason, durable=self.durable, retry_after_ms=retry_after_ms)
+        goodbye = Goodbye(reason=reason, durable=self.ack().durable, retry_after_ms=retry_after_ms)
         self._outbox.finish(code, self.ack(), goodbye)
-        self._outbox = None
+        self._leave()
 
     def ack(self) -> Ack:
         """How far the session has come."""
-        return Ack(applied=self.applied, durable=self.durable, credit_ticks=self.credit_ticks)
+        # a snapshot may be stored before the word that its messages are applied has come over
+        durable = min(self.durable, self.applied)
+        return Ack(applied=self.applied, durable=durable, credit_ticks=self.credit_ticks)
 
-    def opened(self, *, resumed: bool, limits: Limits, version: str) -> Opened:
+    def opened(self, *, resumed: bool, limits: Limits, version: str = VERSION) -> Opened:
         """What a connection is told when it is attached."""
         cuts = self.intake.segmentation
         # what the server cuts it ends itself: only a client has to be reminded
         left_open = None if cuts.is_cut_by_server else cuts.open_segment
         if cuts.takes_intervals:
-            checkpoint_ticks = self._settings.checkpoint_ticks
+            checkpoint_ticks = self.settings.checkpoint_ticks
             limits = limits.model_copy(update={"checkpoint_ticks": checkpoint_ticks})
         return Opened(
             session=self.name,
@@ -270,7 +335,7 @@ class Session:
         self.n_ticks += delivery.n_ticks
         self.applied = max(self.applied, delivery.applied)
         for message in delivery.messages:
-            self._tell(message)
+            self.tell(message)
         if delivery.failure is not None:
             self._fail(delivery.failure)
         if self._outbox is not None:
@@ -283,10 +348,8 @@ class Session:
         self.failure = InternalFailure(f"session {self.name!r} was deleted")
         self._progress.set()
 
-    def _tell(self, message: Prediction | Learned | ErrorMessage) -> None:
-        match message:
-            case Prediction(final=True) | Learned():
-                self._retold.append(message)
+    def tell(self, message: Prediction | Learned | ErrorMessage) -> None:
+        """Tell the attached connection something, if there is one."""
         if self._outbox is not None:
             self._outbox.put(message)
 
@@ -295,6 +358,10 @@ class Session:
         self.failure = failure
         if self._outbox is not None:
             self._outbox.fail(failure)
+
+    def _leave(self) -> None:
+        self._outbox = None
+        self._left_s = self._clock()
 
     def _push(self, work: list[Work]) -> None:
         self.queued_messages += sum(isinstance(w, Applied) for w in work)

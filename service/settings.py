@@ -5,6 +5,7 @@ are refused at the start.
 """
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -202,6 +203,33 @@ class SessionSettings(BaseModel):
 
     accuracy_window: Annotated[int, Field(ge=1)] = 200
     """Labelled segments in the windowed prequential accuracy."""
+
+    def as_created(self) -> dict[str, int]:
+        """Return what a session keeps for its life, whatever the settings become."""
+        return self.model_dump(exclude=set(_OF_THE_SERVER))
+
+    def with_created(self, created: Mapping[str, object]) -> Self:
+        """Return these settings with what a session was created with.
+
+        Raises:
+            ValueError: A value is not allowed.
+        """
+        kept = self.model_dump().keys() - _OF_THE_SERVER
+        known = {name: value for name, value in created.items() if name in kept}
+        return type(self).model_validate(self.model_dump() | known)
+
+
+_OF_THE_SERVER = frozenset(
+    {
+        "max_sessions",
+        "max_session_bytes",
+        "max_total_bytes",
+        "inbox_ticks",
+        "inbox_inputs",
+        "inbox_messages",
+    }
+)
+"""Settings of sessions that change nothing of what a session computes."""
 
 
 class EngineSettings(BaseModel):

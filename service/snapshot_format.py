@@ -42,6 +42,7 @@ class Manifest(BaseModel):
         applied: Number of the last message that is in the snapshot.
         ticks: Ticks inside segments that were computed until then.
         events: Events that had come.
+        network_bytes: Learner memory that the session takes.
         taken_s: When it was taken, in seconds since 1970.
         used_s: When the session was last attached, likewise.
         requested: Whether somebody asked for it, and may want to roll back to it.
@@ -56,6 +57,7 @@ class Manifest(BaseModel):
     applied: _Counter
     ticks: _Counter
     events: _Counter
+    network_bytes: _Counter
     taken_s: float
     used_s: float
     requested: bool

@@ -46,20 +46,6 @@ class StoredSnapshot(NamedTuple):
         return f"{self.number:0{_DIGITS}}"
 
 
-class FoundState(NamedTuple):
-    """A session's newest sound state.
-
-    Attributes:
-        tree: The state.
-        sound: The verified snapshots, newest first, of which the first holds the state.
-        n_damaged: How many were damaged.
-    """
-
-    tree: Tree
-    sound: tuple[StoredSnapshot, ...]
-    n_damaged: int
-
-
 def folder_of(principal: str, session: str) -> str:
     """Return the folder of a session's snapshots."""
     digest = hashlib.sha256(f"{principal}\0{session}".encode()).hexdigest()
@@ -102,52 +88,25 @@ class SnapshotStore:
             raise StorageFailure(f"{name!r} is not as it was written")
         return StoredSnapshot(number, len(contents), manifest)
 
-    def find(self, folder: str, check: Callable[[Tree], None]) -> FoundState | None:
-        """Return a session's newest sound state.
-
-        Args:
-            folder: The session's.
-            check: Raises `SnapshotUnreadable` for a state that nothing can be made of.
-
-        Returns:
-            The state, or ``None`` if no snapshot is sound.
+    def numbers(self, folder: str) -> list[int]:
+        """Return the numbers of a session's snapshots, newest first, sound or not.
 
         Raises:
             StorageFailure: The folder can't be read.
         """
-        numbers = sorted(self._numbers(folder), reverse=True)
-        tree: Tree | None = None
-        sound: list[StoredSnapshot] = []
-        n_damaged = 0
-        for number in numbers:
-            try:
-                contents = self._storage.read(_name(folder, number))
-                manifest, found = unpack(contents)
-                # what a deleted session left behind is no older state of this one
-                if sound and manifest.epoch != sound[0].manifest.epoch:
-                    continue
-                check(found)
-            except NotStored:
-                continue
-            except SnapshotUnreadable as error:
-                _log.error("snapshot %s: %s", _name(folder, number), error)
-                n_damaged += 1
-                continue
-            tree = found if tree is None else tree
-            sound.append(StoredSnapshot(number, len(contents), manifest))
-            if len(sound) > 1:
-                break
-        return None if tree is None else FoundState(tree, tuple(sound), n_damaged)
+        return sorted(self._numbers(folder), reverse=True)
 
-    def read(self, folder: str, number: int) -> tuple[Manifest, Tree]:
-        """Return one snapshot.
+    def read(self, folder: str, number: int) -> tuple[StoredSnapshot, Tree]:
+        """Return one snapshot, once every byte of it is known to be as written.
 
         Raises:
             NotStored: There is none of that number.
             SnapshotUnreadable: It is damaged.
             StorageFailure: It can't be read.
         """
-        return unpack(self._storage.read(_name(folder, number)))
+        contents = self._storage.read(_name(folder, number))
+        manifest, tree = unpack(contents)
+        return StoredSnapshot(number, len(contents), manifest), tree
 
     def manifests(self, folder: str) -> list[StoredSnapshot]:
         """Return a session's snapshots, newest first; damaged ones are left out.
@@ -170,17 +129,23 @@ class SnapshotStore:
             else:
                 yield newest
 
-    def thin(self, folder: str) -> None:
-        """Delete the snapshots that nobody needs any more.
+    def thin(self, folder: str, newest_first: Sequence[StoredSnapshot]) -> list[StoredSnapshot]:
+        """Delete the snapshots that nobody needs any more; return those that are left.
 
         Kept are the two newest, those asked for, and periodic ones with some time between them;
         of the last two kinds the newest, so many as the settings say.
 
+        Args:
+            folder: The session's.
+            newest_first: All of its snapshots.
+
         Raises:
             StorageFailure: One can't be deleted.
         """
-        for number in self._superfluous(self.manifests(folder)):
+        superfluous = self._superfluous(newest_first)
+        for number in superfluous:
             self._storage.delete(_name(folder, number))
+        return [snapshot for snapshot in newest_first if snapshot.number not in superfluous]
 
     def delete(self, folder: str) -> None:
         """Delete all of a session's snapshots.
@@ -224,7 +189,7 @@ class SnapshotStore:
                 continue
             yield StoredSnapshot(number, n_bytes, manifest)
 
-    def _superfluous(self, newest_first: Sequence[StoredSnapshot]) -> list[int]:
+    def _superfluous(self, newest_first: Sequence[StoredSnapshot]) -> set[int]:
         older = newest_first[2:]
         requested = [s.number for s in older if s.manifest.requested]
         kept = set(requested[: self._settings.kept_requested])
@@ -239,7 +204,7 @@ class SnapshotStore:
                 last_s = snapshot.manifest.taken_s
         n_periodic = self._settings.kept_periodic
         kept |= set(periodic[-n_periodic:] if n_periodic else ())
-        return [s.number for s in older if s.number not in kept]
+        return {s.number for s in older} - kept
 
 
 def _name(folder: str, number: int) -> str:

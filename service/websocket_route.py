@@ -22,6 +22,7 @@ from service.errors import (
     QuotaExceeded,
     Refusal,
     ServiceError,
+    SnapshotFailed,
 )
 from service.logs import current_subject
 from service.origin_check import problem
@@ -30,6 +31,7 @@ from service.principals import Principal
 from service.session_registry import SessionRegistry
 from service.sessions import Session
 from service.settings import SocketSettings
+from service.snapshot_keeper import told
 from service.telemetry import Telemetry
 from service.traffic_quota import Traffic
 from service.wire_protocol import (
@@ -42,6 +44,7 @@ from service.wire_protocol import (
     EventFrame,
     Goodbye,
     Open,
+    SnapshotRequest,
     decode_binary,
     decode_client_text,
     encode,
@@ -115,6 +118,7 @@ class Connection:
         self._conversation = Conversation()
         self._outbox = Outbox(settings, time.monotonic)
         self._session: Session | None = None
+        self._is_fenced = False
         self.ended = asyncio.Event()
 
     @property
@@ -132,12 +136,18 @@ class Connection:
             if self._outbox.finished.is_set():
                 await asyncio.wait({writer}, timeout=FLUSH_S)
         finally:
+            # who is being opened meanwhile shall not be attached to a connection that is gone
+            self._outbox.finish(CloseCode.ORDERLY)
             if self._session is not None:
                 self._session.detach(self._outbox)
             for task in (reader, writer, finished):
                 task.cancel()
             await asyncio.gather(reader, writer, finished, return_exceptions=True)
             self.ended.set()
+
+    def fence(self) -> None:
+        """Take no more messages in; what is taken in already goes on."""
+        self._is_fenced = True
 
     def drain(self) -> None:
         """Say goodbye because the server is shutting down."""
@@ -163,7 +173,7 @@ class Connection:
     def end(self, error: ServiceError) -> None:
         """End the connection with an error as its last words; the session stays."""
         if isinstance(error, Idle) and self._session is not None:
-            goodbye = Goodbye(reason="idle", durable=self._session.durable)
+            goodbye = Goodbye(reason="idle", durable=self._session.ack().durable)
             self._outbox.finish(error.close_code, goodbye)
         else:
             self._outbox.fail(error)
@@ -173,8 +183,8 @@ class Connection:
         while not self._outbox.finished.is_set():
             message = await self._receive(timeout_s)
             timeout_s = self._settings.idle_s
-            # fenced: the connection was taken over while it waited for this message
-            if not self._outbox.finished.is_set():
+            # the connection was taken over, or the server told to end, while it waited for this
+            if not (self._is_fenced or self._outbox.finished.is_set()):
                 await self._take(message)
 
     async def _receive(self, timeout_s: float) -> ClientMessage | EventFrame:
@@ -217,12 +227,18 @@ class Connection:
             self._telemetry.events_came(n_events)
             dropped = session.intake.segmentation.counters
             session.accept(message, arrived_s, refusal)
+            if isinstance(message, SnapshotRequest):
+                self._registry.keeper.request(session)
             self._telemetry.events_dropped(dropped, session.intake.segmentation.counters)
             await session.wait_for_room()
             self._telemetry.paced(await self._traffic.pace(n_events))
 
     async def _open(self, request: Open) -> None:
-        session = await self._registry.open(request, self._outbox, self.principal.name)
+        opening = asyncio.ensure_future(
+            self._registry.open(request, self._outbox, self.principal.name)
+        )
+        # begun is done: a session half in memory would be nobody's
+        session = await asyncio.shield(opening)
         self._session = session
         current_subject().session = session.name
         self._conversation.opened(
@@ -233,9 +249,18 @@ class Connection:
     async def _close(self, session: Session, message: Close, arrived_s: float) -> None:
         session.accept_close(message, arrived_s)
         await session.wait_until_drained()
+        if not self._outbox.finished.is_set():
+            await self._store(session)
         # another connection may have taken over meanwhile: it is not this one's to close
         if not self._outbox.finished.is_set():
             session.dismiss("closed", CloseCode.ORDERLY)
+
+    async def _store(self, session: Session) -> None:
+        """Store a session before it is left; a failure is told, and by goodbye's ``durable``."""
+        try:
+            await self._registry.keeper.store(session)
+        except SnapshotFailed as failure:
+            session.tell(told(failure))
 
     async def _write(self) -> None:
         while messages := await self._outbox.take():

@@ -24,6 +24,9 @@ from tclif_core.slot_bank import (
     slot_bytes,
 )
 
+_OF_THE_STREAM = ("state", "sums", "counters", "feedback", "seeds")
+"""Rows of a slot that no step of its optimiser moves."""
+
 
 class Learner:
     """Networks that learn while in use, one a slot, each with weights of its own."""
@@ -252,6 +255,31 @@ class Learner:
                 Nothing changed.
         """
         self.bank.replace(slot, {name: torch.as_tensor(row) for name, row in rows.items()})
+
+    def roll_back(
+        self, slot: SlotIndex, rows: Mapping[str, torch.Tensor | NDArray[np.generic]]
+    ) -> None:
+        """Give a session weights, moments, count of updates and rate of rows that it exported.
+
+        What belongs to its stream stays: neuron state and traces, clocks, counters. A gradient that
+        is gathering starts from zero, for it is that of other weights.
+
+        Args:
+            slot: The session.
+            rows: Left untouched.
+
+        Raises:
+            ValueError: The slot is not open, or a row is missing, unknown, of another shape or
+                type, or unsound; nothing changed.
+        """
+        now = self.bank.export(slot)
+        if rows.keys() != now.keys():
+            raise ValueError(f"rows {sorted(now)} are expected, got {sorted(rows)}")
+        then = {name: torch.as_tensor(row) for name, row in rows.items()}
+        updates = then["updates"].clone()
+        updates[N_PENDING:] = 0
+        fresh = {"updates": updates, "gradients": torch.zeros_like(now["gradients"])}
+        self.bank.replace(slot, then | {name: now[name] for name in _OF_THE_STREAM} | fresh)
 
     def load_weights(self, slot: SlotIndex, weights: Mapping[str, NDArray[np.floating]]) -> None:
         """Let a session go on from given weights, its optimiser and state from zero.

@@ -1,11 +1,14 @@
 """The series that a server can expose, by name."""
 
 import asyncio
+import time
 
 from prometheus_client.metrics_core import Metric
 
 from service.application import Service
+from service.data_lock import DataFolder, Lease
 from service.settings import Settings
+from service.storage import Storage
 from service.token_book import TokenBook
 from service.traffic_quota import TrafficQuota
 
@@ -24,7 +27,9 @@ def exposed_series() -> set[str]:
     async def families() -> list[Metric]:
         settings, loop = Settings(), asyncio.get_running_loop()
         traffic = TrafficQuota(settings.quota)
-        return Service(settings, TokenBook(None), traffic, loop).telemetry.families()
+        storage = Storage("memory://series")
+        data = DataFolder(storage, Lease(storage, 1.0, time.time, time.sleep))
+        return Service(settings, TokenBook(None), traffic, data, loop).telemetry.families()
 
     return {
         family.name + suffix

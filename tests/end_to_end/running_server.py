@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import tempfile
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -77,11 +78,12 @@ class RunningServer:
         self._server.should_exit = True
 
     async def state(self, session: str = "s") -> dict[str, object]:
-        """Return a session's state page, without who is attached."""
+        """Return a session's state page, without who is attached and what is stored by now."""
         response = await self.http.get(f"/v1/sessions/{session}")
         assert response.status_code == httpx.codes.OK, response.text
         page: dict[str, object] = response.json()
-        del page["attached"]
+        for passing in ("state", "attached", "durable", "last_snapshot"):
+            del page[passing]
         return page
 
     async def weights(self, session: str = "s") -> Weights:
@@ -110,6 +112,12 @@ class RunningServer:
 @contextmanager
 def server_thread(sections: Sections) -> Iterator[ServerThread]:
     """Run a server with other settings than the default ones, and stop it at the end."""
+    with tempfile.TemporaryDirectory() as folder:
+        storage: dict[str, object] = {"url": folder} | sections.get("storage", {})
+        yield from _serving(sections | {"storage": storage})
+
+
+def _serving(sections: Sections) -> Iterator[ServerThread]:
     server = build_server(Settings.model_validate(sections), log_level="warning")
     # bound before the server starts: who connects early waits until it serves
     listener = socket.create_server(("127.0.0.1", 0))

@@ -293,5 +293,5 @@ async def fuzzed_server(folder: Path) -> AsyncIterator[FuzzedServer]:
         log.removeHandler(server.complaints)
 
 
-def _storage(_: Path) -> dict[str, dict[str, object]]:
-    return {}
+def _storage(folder: Path) -> dict[str, dict[str, object]]:
+    return {"storage": {"url": str(folder)}}

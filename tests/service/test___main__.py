@@ -7,13 +7,14 @@ import uvicorn
 
 from service import __main__
 from service.__main__ import DrainingServer, build_server, main
-from service.settings import ListenerSettings, Settings, SocketSettings
+from service.settings import ListenerSettings, Settings, SocketSettings, StorageSettings
 from service.token_file import write_tokens
 
 
 @pytest.fixture
-def served(monkeypatch: pytest.MonkeyPatch) -> list[uvicorn.Config]:
+def served(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[uvicorn.Config]:
     """Note what would be served instead of serving it."""
+    monkeypatch.setenv("TCLIF_STORAGE__URL", str(tmp_path / "data"))
     configs: list[uvicorn.Config] = []
 
     def note(server: DrainingServer) -> None:
@@ -74,6 +75,29 @@ def test_with_tokens_it_listens_anywhere(
     assert main(["--host", host]) == 0
 
     assert served[0].host == host
+
+
+def test_the_data_folder_is_told_by_an_argument_and_one_server_s_own(
+    served: list[uvicorn.Config], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    folder = tmp_path / "other"
+
+    assert main(["--data", str(folder)]) == 0
+    assert folder.is_dir()
+    # the first one, which only seemed to end, still holds it
+    assert main(["--data", str(folder)]) == 2
+
+    assert len(served) == 1
+    assert f"data folder '{folder}' came, which process" in capsys.readouterr().err
+
+
+def test_a_data_folder_that_nothing_serves_is_refused(
+    served: list[uvicorn.Config], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--data", "nosuch://place"]) == 2
+
+    assert served == []
+    assert "tclif-serve: can't open 'nosuch://place'" in capsys.readouterr().err
 
 
 def test_without_the_file_of_tokens_that_is_named_it_does_not_start(
@@ -138,8 +162,9 @@ def test_an_unknown_argument_is_refused(capsys: pytest.CaptureFixture[str]) -> N
     assert "tclif-serve" in capsys.readouterr().err
 
 
-def test_the_server_is_built_as_the_settings_say() -> None:
+def test_the_server_is_built_as_the_settings_say(tmp_path: Path) -> None:
     settings = Settings(
+        storage=StorageSettings(url=str(tmp_path)),
         listener=ListenerSettings(host="::1", port=5),
         socket=SocketSettings(max_message_bytes=4096, ping_interval_s=3),
     )

@@ -64,15 +64,17 @@ async def test_a_line_of_the_list_tells_where_a_session_stands(server: RunningSe
         await partner.settle()
         [line] = (await server.http.get("/v1/sessions")).json()["sessions"]
 
+    # what is durable by now is a matter of time
+    assert line.pop("durable") in range(6)
     assert line == {
         "session": "s",
+        "state": "attached",
         "attached": True,
         "failed": False,
         "ticks": 20,
         # six events a tick
         "events": 120,
         "applied": 5,
-        "durable": 0,
     }
 
 
@@ -121,7 +123,7 @@ async def test_the_page_of_a_session_tells_everything(server: RunningServer) -> 
     assert page["configuration"]["sensor"] == {"kind": "raw", "addresses": 12}
     assert page["configuration"]["tick_us"] == TICK_US
     assert page["configuration"]["network"]["classes"] == CLASSES
-    assert (page["received"], page["applied"], page["durable"]) == (12, 12, 0)
+    assert (page["received"], page["applied"]) == (12, 12)
     assert (page["ticks"], page["events"]) == (43, 240)
     assert page["segments"] == {"open": 2, "kept": 0, "dropped": 0, "labelled": 2}
     assert page["dropped_events"] == {"late": 0, "outside_segments": 0, "saturated": 0}
@@ -140,7 +142,8 @@ async def test_the_page_of_a_session_tells_everything(server: RunningServer) -> 
         assert joules > 0
     # layer 0: 12 x 8 + 8 x 8 + 8; layer 1: 8 x 6 + 6 x 6 + 6; readout: 6 x 3 + 3; 2 x 4 numbers
     assert page["parameters"] == 168 + 90 + 21 + 8
-    assert page["last_snapshot"] is None
+    # taken when the session was made, if not later
+    assert page["last_snapshot"]["applied"] in range(13)
 
 
 async def test_the_page_tells_the_memory_that_a_session_takes(server: RunningServer) -> None:

@@ -16,9 +16,7 @@ from service.errors import (
 )
 from service.outbox import Outbox
 from service.principals import SessionKey
-from service.session_quota import SessionQuota
-from service.session_registry import VERSION, SessionRegistry
-from service.sessions import Session
+from service.sessions import VERSION, Session
 from service.settings import QuotaSettings, SessionSettings, SocketSettings
 from service.wire_protocol import Ack, Goodbye, Opened, ServerMessage
 from tclif_core import Learner, LearningSpec, NetworkSpec
@@ -26,6 +24,7 @@ from tests.service.client_messages import begin, end
 from tests.service.fake_clock import FakeClock
 from tests.service.hand_engine import HandEngine
 from tests.service.open_requests import open_request
+from tests.service.unstored import unstored_registry
 
 TIMEOUT_S = 10.0
 # what the small network of these tests takes
@@ -40,9 +39,10 @@ class Reception:
     def __init__(self, **bounds: int) -> None:
         self.engine = HandEngine()
         settings = SessionSettings.model_validate(bounds)
-        quota = SessionQuota(settings, QuotaSettings(sessions=5))
-        self.registry = SessionRegistry(self.engine, settings, SocketSettings(), quota)
         self.clock = FakeClock()
+        self.registry = unstored_registry(
+            self.engine, settings, QuotaSettings(sessions=5), self.clock
+        )
 
     async def open(self, **fields: object) -> tuple[Session, Opened, Outbox]:
         """Open a session from a new connection of the principal ``p``."""
@@ -114,7 +114,7 @@ async def test_an_open_that_asks_for_too_much_makes_nothing() -> None:
     reception = Reception()
 
     with pytest.raises(OpenRefused):
-        await reception.open(segmentation={"by": "window"})
+        await reception.open(segmentation={"by": "none"}, learning={"mode": "ahead"})
 
     assert (len(reception.registry), reception.engine.n_opened) == (0, 0)
 
@@ -289,10 +289,10 @@ async def test_nobody_resumes_or_finds_or_deletes_the_session_of_another() -> No
     with pytest.raises(EpochMismatch, match="there is no session 'kitchen'"):
         await reception.open_as("bob", session="kitchen", epoch=opened.epoch)
     with pytest.raises(UnknownSession, match="session 'kitchen' came"):
-        reception.registry.find(SessionKey("bob", "kitchen"))
+        reception.registry.check_exists(SessionKey("bob", "kitchen"))
     assert not await reception.registry.delete(SessionKey("bob", "kitchen"))
 
-    assert reception.registry.find(SessionKey("alice", "kitchen")) is session
+    assert reception.registry.get(SessionKey("alice", "kitchen")) is session
     assert reception.registry.sessions_of("bob") == []
     assert session.is_attached
 

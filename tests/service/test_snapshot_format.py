@@ -25,6 +25,7 @@ MANIFEST = Manifest(
     applied=7,
     ticks=200,
     events=31,
+    network_bytes=4096,
     taken_s=1.5e9,
     used_s=1.5e9,
     requested=False,

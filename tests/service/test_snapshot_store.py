@@ -11,7 +11,6 @@ from service.errors import NotStored, SnapshotUnreadable, StorageFailure
 from service.settings import StorageSettings
 from service.snapshot_format import Manifest, pack
 from service.snapshot_store import SnapshotStore, folder_of
-from service.state_tree import Tree
 from service.storage import Storage
 from tests.service.fake_clock import FakeClock
 
@@ -45,6 +44,7 @@ class Shelf:
             applied=applied,
             ticks=10 * applied,
             events=0,
+            network_bytes=4096,
             taken_s=self.clock(),
             used_s=self.clock(),
             requested=requested,
@@ -73,10 +73,6 @@ def shelf(tmp_path: Path) -> Shelf:
     return Shelf(Storage(f"memory://{tmp_path.name}"))
 
 
-def takes_all(_: Tree) -> None:
-    """Find nothing wrong with a state."""
-
-
 def test_folders_are_named_by_a_digest_of_owner_and_name() -> None:
     digest = hashlib.sha256(b"local\0kitchen").hexdigest()
 
@@ -84,70 +80,24 @@ def test_folders_are_named_by_a_digest_of_owner_and_name() -> None:
     assert folder_of("a", "bc") != folder_of("ab", "c")
 
 
-def test_the_newest_state_is_found_with_the_one_before_as_a_witness(shelf: Shelf) -> None:
-    shelf.put(10)
-    older, newer = shelf.put(20), shelf.put(30)
+def test_the_newest_come_first_whether_sound_or_not(shelf: Shelf) -> None:
+    numbers = [shelf.put(10), shelf.put(20), shelf.put(30)]
+    shelf.damage(numbers[1])
 
-    found = shelf.store.find(FOLDER, takes_all)
-
-    assert found is not None
-    assert found.tree["applied"] == 30
-    assert [s.number for s in found.sound] == [newer, older]
-    assert [s.manifest.applied for s in found.sound] == [30, 20]
-    assert found.n_damaged == 0
+    assert shelf.store.numbers(FOLDER) == numbers[::-1]
+    assert shelf.store.numbers("sessions/nobody") == []
 
 
-def test_a_damaged_newest_snapshot_is_passed_over(shelf: Shelf) -> None:
-    shelf.put(10)
-    older, newer = shelf.put(20), shelf.put(30)
-    shelf.damage(newer)
-
-    found = shelf.store.find(FOLDER, takes_all)
-
-    assert found is not None
-    assert found.tree["applied"] == 20
-    assert found.sound[0].number == older
-    assert found.n_damaged == 1
-
-
-def test_a_state_that_nothing_can_be_made_of_is_passed_over(shelf: Shelf) -> None:
-    shelf.put(10)
-    shelf.put(20)
-
-    def check(tree: Tree) -> None:
-        if tree["applied"] == 20:
-            raise SnapshotUnreadable("does not fit together")
-
-    found = shelf.store.find(FOLDER, check)
-
-    assert found is not None
-    assert found.tree["applied"] == 10
-
-
-def test_without_a_sound_snapshot_there_is_nothing_and_the_folder_is_set_aside(
-    shelf: Shelf,
-) -> None:
-    assert shelf.store.find(FOLDER, takes_all) is None
+def test_a_folder_without_a_sound_snapshot_is_set_aside(shelf: Shelf) -> None:
     assert not shelf.store.set_aside(FOLDER)
     for number in (shelf.put(10), shelf.put(20)):
         shelf.damage(number)
 
-    assert shelf.store.find(FOLDER, takes_all) is None
     assert shelf.store.set_aside(FOLDER)
 
     assert shelf.numbers() == []
     (aside,) = shelf.storage.folders("aside")
     assert len(shelf.storage.sizes(f"aside/{aside}")) == 2
-
-
-def test_what_a_deleted_incarnation_left_is_no_older_state(shelf: Shelf) -> None:
-    shelf.put(90, epoch=1)
-    newer = shelf.put(5, epoch=2)
-
-    found = shelf.store.find(FOLDER, takes_all)
-
-    assert found is not None
-    assert [s.number for s in found.sound] == [newer]
 
 
 def test_numbers_rise_even_if_the_clock_does_not(shelf: Shelf) -> None:
@@ -178,9 +128,9 @@ def test_what_is_not_there_as_it_was_written_does_not_count(tmp_path: Path) -> N
 def test_one_snapshot_is_read_by_its_number(shelf: Shelf) -> None:
     number = shelf.put(10)
 
-    manifest, tree = shelf.store.read(FOLDER, number)
+    stored, tree = shelf.store.read(FOLDER, number)
 
-    assert (manifest.applied, tree["applied"]) == (10, 10)
+    assert (stored.number, stored.manifest.applied, tree["applied"]) == (number, 10, 10)
     with pytest.raises(NotStored):
         shelf.store.read(FOLDER, number + 1)
     shelf.damage(number)
@@ -199,7 +149,8 @@ def test_two_newest_some_periodic_and_the_requested_ones_are_kept(tmp_path: Path
     numbers = {}
     for second in range(1, 21):
         numbers[second] = shelf.put(second, requested=second in requested)
-        shelf.store.thin(FOLDER)
+        left = shelf.store.thin(FOLDER, shelf.store.manifests(FOLDER))
+        assert left == shelf.store.manifests(FOLDER)
 
     kept = {second for second, number in numbers.items() if number in shelf.numbers()}
 
@@ -211,7 +162,8 @@ def test_with_nothing_but_two_kept_there_are_two(tmp_path: Path) -> None:
     shelf = Shelf(Storage(f"memory://{tmp_path.name}"), kept_periodic=0, kept_requested=0)
     for applied in range(5):
         shelf.put(applied, requested=applied == 1)
-        shelf.store.thin(FOLDER)
+        left = shelf.store.thin(FOLDER, shelf.store.manifests(FOLDER))
+        assert left == shelf.store.manifests(FOLDER)
 
     assert [s.manifest.applied for s in shelf.store.manifests(FOLDER)] == [4, 3]
 

@@ -11,16 +11,15 @@ from prometheus_client.parser import text_string_to_metric_families
 from service.errors import InternalFailure
 from service.outbox import Outbox
 from service.principals import SessionKey
-from service.session_quota import SessionQuota
-from service.session_registry import SessionRegistry
 from service.sessions import Session
-from service.settings import EngineSettings, QuotaSettings, SessionSettings, SocketSettings
+from service.settings import EngineSettings, SocketSettings
 from service.telemetry import Telemetry
 from service.tick_engine import TickEngine
 from tclif_core import AdvanceResult, EventBlock, Learner, SlotIndex
 from tests.service.client_messages import begin, end, events, label
 from tests.service.fake_clock import FakeClock
 from tests.service.open_requests import open_request
+from tests.service.unstored import unstored_registry
 
 TIMEOUT_S = 20.0
 Weights = dict[str, NDArray[np.floating]]
@@ -36,8 +35,7 @@ class EngineRoom:
     def __init__(self, settings: EngineSettings) -> None:
         self.telemetry = Telemetry()
         self.engine = TickEngine(settings, self.telemetry, asyncio.get_running_loop())
-        quota = SessionQuota(SessionSettings(), QuotaSettings())
-        self.registry = SessionRegistry(self.engine, SessionSettings(), SocketSettings(), quota)
+        self.registry = unstored_registry(self.engine)
 
     async def open(self, name: str, **fields: object) -> Session:
         """Open a session that nobody listens to."""

@@ -6,16 +6,15 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from service.outbox import Outbox
-from service.session_quota import SessionQuota
-from service.session_registry import SessionRegistry
 from service.session_series import SessionSeries
 from service.sessions import Session
-from service.settings import QuotaSettings, SessionSettings, SocketSettings
+from service.settings import SocketSettings
 from service.vital_signs import VitalSigns, VitalSignsReader
 from tests.service.client_messages import begin, end, events, label
 from tests.service.fake_clock import FakeClock
 from tests.service.hand_engine import HandEngine
 from tests.service.open_requests import open_request
+from tests.service.unstored import unstored_registry
 
 TIMEOUT_S = 10.0
 TICK_US = 4000
@@ -28,8 +27,7 @@ class Ward:
     def __init__(self, *, single_sessions: int = 50) -> None:
         self.engine = HandEngine()
         self.clock = FakeClock()
-        quota = SessionQuota(SessionSettings(), QuotaSettings())
-        self.registry = SessionRegistry(self.engine, SessionSettings(), SocketSettings(), quota)
+        self.registry = unstored_registry(self.engine, clock=self.clock)
         self.reader = VitalSignsReader(self.engine, self.registry, self.clock)
         self.series = SessionSeries(
             self.registry, self.reader, single_sessions=single_sessions, clock=self.clock

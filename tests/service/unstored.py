@@ -1,0 +1,80 @@
+"""A registry for tests of other things than storing: its sessions live in memory alone."""
+
+import time
+from collections.abc import Callable, Sequence
+from uuid import uuid4
+
+from typing_extensions import override
+
+from service.session_archive import SessionArchive
+from service.session_quota import SessionQuota
+from service.session_registry import SessionRegistry
+from service.sessions import Engine, Session
+from service.settings import QuotaSettings, SessionSettings, SocketSettings, StorageSettings
+from service.snapshot_format import Manifest
+from service.snapshot_keeper import SnapshotKeeper
+from service.snapshot_store import SnapshotStore, StoredSnapshot
+from service.storage import Storage
+from service.storage_threads import StorageThreads
+from service.telemetry import Telemetry
+
+THREADS = StorageThreads(2, timeout_s=30.0)
+"""For all tests: they end with the process."""
+
+
+class IdleKeeper(SnapshotKeeper):
+    """Says that everything is stored, and stores nothing."""
+
+    @override
+    def adopt(
+        self,
+        session: Session,
+        stored: Sequence[StoredSnapshot] = (),
+        verified: Sequence[StoredSnapshot] = (),
+    ) -> None:
+        pass
+
+    @override
+    async def forget(self, session: Session) -> None:
+        pass
+
+    @override
+    async def store(
+        self, session: Session, *, requested: bool = False, urgent: bool = True
+    ) -> StoredSnapshot:
+        manifest = Manifest(
+            principal=session.principal,
+            session=session.name,
+            epoch=session.epoch,
+            applied=session.received,
+            ticks=session.n_ticks,
+            events=0,
+            network_bytes=session.network_bytes,
+            taken_s=0.0,
+            used_s=session.used_s,
+            requested=requested,
+            version="0",
+        )
+        return StoredSnapshot(1, 1, manifest)
+
+
+def unstored_registry(
+    engine: Engine,
+    settings: SessionSettings | None = None,
+    quota: QuotaSettings | None = None,
+    clock: Callable[[], float] = time.time,
+) -> SessionRegistry:
+    """Return a registry with an empty archive."""
+    bounds = settings or SessionSettings()
+    storage_settings = StorageSettings(url=f"memory://{uuid4()}")
+    store = SnapshotStore(Storage(storage_settings.url), storage_settings, clock)
+    return SessionRegistry(
+        engine,
+        bounds,
+        SocketSettings(),
+        storage_settings,
+        quota=SessionQuota(bounds, quota or QuotaSettings()),
+        archive=SessionArchive(store, THREADS, engine, bounds, clock),
+        keeper=IdleKeeper(store, THREADS, storage_settings, Telemetry()),
+        clock=clock,
+    )
