@@ -28,18 +28,28 @@ SHUTDOWN_S = 5
 class DrainingServer(uvicorn.Server):
     """Uvicorn, but clients hear a goodbye before their sockets are closed."""
 
-    def __init__(self, config: uvicorn.Config, app: FastAPI) -> None:
+    def __init__(self, config: uvicorn.Config, app: FastAPI, *, has_tokens: bool) -> None:
         super().__init__(config)
         self._app = app
+        self._has_tokens = has_tokens
 
     @override
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and read the tokens again at each SIGHUP from then on."""
-        await super().startup(sockets)
+        """Start, and read the tokens again at each SIGHUP from now on.
+
+        Without tokens a SIGHUP ends the server, as that of a terminal that is closed should.
+        """
         # signals come to the main thread only; a server beside it, in a test, has none
-        if threading.current_thread() is threading.main_thread():
-            reload_tokens = self._app.state.service.reload_tokens
-            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, reload_tokens)
+        if self._has_tokens and threading.current_thread() is threading.main_thread():
+            loop = asyncio.get_running_loop()
+            loop.add_signal_handler(signal.SIGHUP, self._read_tokens_again)
+        await super().startup(sockets)
+
+    def _read_tokens_again(self) -> None:
+        service = getattr(self._app.state, "service", None)
+        # as long as there is none, the tokens have only just been read
+        if service is not None:
+            service.reload_tokens()
 
     @override
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
@@ -77,7 +87,7 @@ def build_server(settings: Settings, *, log_level: str) -> DrainingServer:
         # a reader that does not take the rest of an answer can't hold the server up
         timeout_graceful_shutdown=SHUTDOWN_S,
     )
-    return DrainingServer(config, app)
+    return DrainingServer(config, app, has_tokens=settings.access.tokens_file is not None)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -11,12 +11,13 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
-from service import http_routes, http_snapshots, monitor, websocket_route
+from service import http_models, http_routes, http_snapshots, monitor, websocket_route
 from service.access import Access
 from service.audit import Act, record
 from service.data_lock import DataFolder, open_data
 from service.errors import ServiceError, StorageFailure, Unauthorized
 from service.metrics_listener import MetricsListener
+from service.model_store import ModelStore
 from service.origin_check import OriginCheck, problem
 from service.request_form import RequestForm
 from service.response_count import ResponseCount
@@ -75,12 +76,14 @@ class Service:
         self._threads = StorageThreads(settings.storage.writers, settings.storage.store_timeout_s)
         store = SnapshotStore(data.storage, settings.storage, time.time)
         self._keeper = SnapshotKeeper(store, self._threads, settings.storage, self.telemetry)
+        self.models = ModelStore(data.storage, settings.quota)
         self.registry = SessionRegistry(
             self.engine,
             settings.session,
             settings.socket,
             settings.storage,
             quota=SessionQuota(settings.session, settings.quota),
+            models=self.models,
             archive=SessionArchive(store, self._threads, self.engine, settings.session, time.time),
             keeper=self._keeper,
         )
@@ -217,6 +220,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(http_routes.router)
     app.include_router(monitor.router)
     app.include_router(http_snapshots.router)
+    app.include_router(http_models.router)
     app.include_router(websocket_route.router)
 
     @app.exception_handler(HTTPException)

@@ -7,10 +7,10 @@ from pydantic import BaseModel
 
 from service.errors import ConfigMismatch, OpenRefused, UnknownModel
 from service.model_store import ModelVersion, StoredModel
+from service.new_network import new_network
 from service.settings import SessionSettings
 from service.state_tree import Tree, branch, listed, text, whole
 from service.wire_protocol import (
-    NetworkRequest,
     Open,
     SegmentedByWindow,
     SensorRequest,
@@ -20,30 +20,6 @@ from tclif_core import LearningSpec, NetworkSpec
 
 DEFAULT_TICK_US = 4000
 TICK_US_BOUNDS = (100, 1_000_000)
-
-_PROFILE_FIELDS = {
-    "decay_shape": "shape",
-    "decay_scale_ticks": "scale_ticks",
-    "decay_amplitude": "amplitude",
-}
-_NEURON_FIELDS = (
-    "threshold",
-    "dendritic_reset",
-    "dendrite_decay_minimum",
-    "soma_decay_minimum",
-    "soma_to_dendrite",
-    "dendrite_to_soma",
-    "surrogate",
-    "surrogate_width",
-    "reset",
-)
-_NETWORK_FIELDS = (
-    "readout_decay",
-    "input_gain",
-    "hidden_gain",
-    "recurrent_gain",
-    "readout_gain",
-)
 
 # decided anew by each connection, or changed by sequenced messages: no part of the comparison
 _FREE_FIELDS: dict[str, bool | dict[str, bool]] = {
@@ -96,7 +72,7 @@ class SessionConfiguration:
             raise UnknownModel(f"model {request.model!r} came; expected one of GET /v1/models")
         if stored is None:
             request = _with_tick(request, DEFAULT_TICK_US)
-            network, class_names, version = _network(request), _class_names(request), None
+            network, class_names, version = new_network(request), _class_names(request), None
         else:
             request = _with_tick(request, stored.model.tick_us)
             network = stored.model.network
@@ -163,50 +139,6 @@ class SessionConfiguration:
         if difference is not None:
             field, was, came = difference
             raise ConfigMismatch(f"{field}: {came!r} came; the session was created with {was!r}")
-
-
-def _network(request: Open) -> NetworkSpec:
-    """Return the network that an ``open`` describes.
-
-    Raises:
-        OpenRefused: There can be no such network.
-    """
-    asked = request.network
-    assert asked is not None, "an open has a network or a model"
-    try:
-        return _described(asked, request.sensor.n_inputs)
-    except ValueError as error:
-        raise OpenRefused(f"network: {error}") from error
-
-
-def _described(asked: NetworkRequest, n_inputs: int) -> NetworkSpec:
-    values: dict[str, object] = dict(asked.hyperparameters)
-    profile = {
-        name: values.pop(wire_name)
-        for wire_name, name in _PROFILE_FIELDS.items()
-        if wire_name in values
-    }
-    neuron: dict[str, object] = {
-        name: values.pop(name) for name in _NEURON_FIELDS if name in values
-    }
-    network = {name: values.pop(name) for name in _NETWORK_FIELDS if name in values}
-    if values:
-        known = sorted([*_PROFILE_FIELDS, *_NEURON_FIELDS, *_NETWORK_FIELDS])
-        raise ValueError(
-            f"hyperparameters {sorted(values)} are unknown; expected some of {', '.join(known)}"
-        )
-    if profile:
-        neuron["decay_profile"] = profile
-    return NetworkSpec.from_dict(
-        {
-            "inputs": n_inputs,
-            "hidden": asked.hidden,
-            "classes": len(asked.class_names),
-            "recurrent": asked.recurrent,
-            "neuron": {"kind": asked.neuron, **neuron},
-            **network,
-        }
-    )
 
 
 def _check_segmentation(request: Open, tick_us: int) -> None:

@@ -112,7 +112,7 @@ class ModelStore:
             StorageFailure: The data folder can't be read.
         """
         newest = {
-            (record.version.name, record.version.owner): record
+            (record.version.name, record.version.is_published): record
             for record in self._everything()
             if record.version.owner in (principal, EVERYBODY)
         }

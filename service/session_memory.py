@@ -19,6 +19,7 @@ from service.errors import (
     StorageFailure,
     UnknownSession,
 )
+from service.model_store import ModelStore, StoredModel
 from service.principals import SessionKey
 from service.session_archive import SessionArchive
 from service.session_quota import SessionQuota
@@ -45,6 +46,7 @@ class SessionMemory:
         storage_settings: StorageSettings,
         *,
         quota: SessionQuota,
+        models: ModelStore,
         archive: SessionArchive,
         keeper: SnapshotKeeper,
         clock: Callable[[], float],
@@ -53,6 +55,7 @@ class SessionMemory:
         self._settings = settings
         self._storage_settings = storage_settings
         self._quota = quota
+        self._models = models
         self._archive = archive
         self._keeper = keeper
         self._clock = clock
@@ -90,7 +93,8 @@ class SessionMemory:
             OpenRefused: The request can't be met; nothing changed.
             Overloaded: It can't be stored now; nothing changed.
         """
-        configuration = SessionConfiguration.resolve(request, self._settings)
+        stored = await self._find_model(key.principal, request)
+        configuration = SessionConfiguration.resolve(request, self._settings, stored)
         self._check_stored()
         n_bytes = Learner.session_bytes(configuration.network, configuration.learning)
         # a session that is being made counts already
@@ -99,7 +103,12 @@ class SessionMemory:
         try:
             network = await asyncio.wrap_future(
                 self._engine.call(
-                    lambda: self._engine.open_network(configuration, seed, self._settings)
+                    lambda: self._engine.open_network(
+                        configuration,
+                        seed,
+                        self._settings,
+                        None if stored is None else stored.model.weights,
+                    )
                 )
             )
         except BaseException:
@@ -126,6 +135,16 @@ class SessionMemory:
             self._quota.release(key.principal, n_bytes)
             raise Overloaded("new sessions can't be stored now; expected a later open") from error
         return session
+
+    async def _find_model(self, principal: str, request: Open) -> StoredModel | None:
+        """Return the stored model that a new session is to begin from, if it is to."""
+        if request.model is None:
+            return None
+        try:
+            return await asyncio.to_thread(self._models.newest, principal, request.model)
+        except StorageFailure as error:
+            _log.warning("a model can't be read: %s", error)
+            raise Overloaded("models can't be read now; expected a later open") from error
 
     async def bring_back(self, key: SessionKey) -> Session | None:
         """Bring a parked session into memory; its lock is held.

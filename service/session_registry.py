@@ -17,6 +17,7 @@ from service.errors import (
     StorageFailure,
     UnknownSession,
 )
+from service.model_store import ModelStore
 from service.outbox import Outbox
 from service.principals import SessionKey
 from service.session_archive import SessionArchive
@@ -50,6 +51,7 @@ class SessionRegistry:
         storage_settings: StorageSettings,
         *,
         quota: SessionQuota,
+        models: ModelStore,
         archive: SessionArchive,
         keeper: SnapshotKeeper,
         clock: Callable[[], float] = time.time,
@@ -64,6 +66,7 @@ class SessionRegistry:
             settings,
             storage_settings,
             quota=quota,
+            models=models,
             archive=archive,
             keeper=keeper,
             clock=clock,

@@ -1,13 +1,18 @@
-"""The command of administrators: tokens made, listed and revoked."""
+"""The command of administrators: tokens made, listed and revoked; models published."""
 
 from pathlib import Path
 
 import pytest
 
 from service.admin import main
+from service.model_store import EVERYBODY, ModelStore
 from service.principals import Principal, Role
+from service.settings import QuotaSettings
+from service.storage import Storage
 from service.token_book import TokenBook
 from service.token_file import read_tokens
+from tclif_core import write_model
+from tests.service.small_models import small_model
 
 
 @pytest.fixture
@@ -93,3 +98,72 @@ def test_without_a_file_nothing_is_done(capsys: pytest.CaptureFixture[str]) -> N
     assert main(["token", "list"]) == 2
 
     assert "expected --tokens-file or TCLIF_ACCESS__TOKENS_FILE" in capsys.readouterr().err
+
+
+# --- models
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("TCLIF_STORAGE__URL", str(tmp_path / "data"))
+    return tmp_path / "data"
+
+
+def test_a_model_file_is_published_as_the_next_version(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed in (1, 2):
+        write_model(tmp_path / "digits.safetensors", small_model(seed))
+        file = str(tmp_path / "digits.safetensors")
+        assert main(["model", "add", file, "--name", "digits"]) == 0
+
+    assert capsys.readouterr().out.splitlines() == ["digits  1", "digits  2"]
+    stored = ModelStore(Storage(str(data)), QuotaSettings()).newest("anybody", "digits")
+    assert stored.version == (EVERYBODY, "digits", 2)
+    assert stored.model.provenance["seed"] == 2
+
+
+def test_published_models_are_listed_with_their_shape(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = str(tmp_path / "elsewhere")
+    store = ModelStore(Storage(place), QuotaSettings())
+    store.add(EVERYBODY, "digits", small_model())
+    store.add("alice", "secret", small_model())
+
+    assert main(["model", "list", "--data", place]) == 0
+
+    assert capsys.readouterr().out.splitlines() == ["digits  1  5-4-3-3"]
+
+
+@pytest.mark.parametrize("name", ["", "a/b", "..", "x" * 129])
+def test_a_model_needs_a_name_that_an_open_can_say(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    write_model(tmp_path / "m", small_model())
+
+    assert main(["model", "add", str(tmp_path / "m"), "--name", name]) == 2
+
+    assert f"name {name!r} came; expected 1 to 128" in capsys.readouterr().err
+    assert not (data / "models").exists()
+
+
+def test_a_file_that_is_no_model_is_not_published(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "m").write_bytes(b"PK\x03\x04 no model")
+
+    assert main(["model", "add", str(tmp_path / "m"), "--name", "m"]) == 2
+
+    assert f"tclif-admin: {tmp_path / 'm'}: " in capsys.readouterr().err
+    assert not (data / "models").exists()
+
+
+def test_a_setting_that_is_none_is_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TCLIF_QUOTA__MODELS", "0")
+
+    assert main(["model", "list"]) == 2
+
+    assert "quota.models: " in capsys.readouterr().err

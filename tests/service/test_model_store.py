@@ -84,6 +84,7 @@ def test_an_own_model_comes_before_a_published_one_of_the_same_name(store: Model
 
     assert store.newest("alice", "digits").model.provenance["seed"] == 2
     assert store.newest("bob", "digits").model.provenance["seed"] == 1
+    assert names(store, "alice") == [("digits", 1, False), ("digits", 1, True)]
 
 
 def test_a_name_names_no_path(store: ModelStore, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 from typing_extensions import override
 
+from service.model_store import ModelStore
 from service.session_archive import SessionArchive
 from service.session_quota import SessionQuota
 from service.session_registry import SessionRegistry
@@ -67,13 +68,16 @@ def unstored_registry(
     """Return a registry with an empty archive."""
     bounds = settings or SessionSettings()
     storage_settings = StorageSettings(url=f"memory://{uuid4()}")
-    store = SnapshotStore(Storage(storage_settings.url), storage_settings, clock)
+    storage = Storage(storage_settings.url)
+    store = SnapshotStore(storage, storage_settings, clock)
+    quotas = quota or QuotaSettings()
     return SessionRegistry(
         engine,
         bounds,
         SocketSettings(),
         storage_settings,
-        quota=SessionQuota(bounds, quota or QuotaSettings()),
+        quota=SessionQuota(bounds, quotas),
+        models=ModelStore(storage, quotas),
         archive=SessionArchive(store, THREADS, engine, bounds, clock),
         keeper=IdleKeeper(store, THREADS, storage_settings, Telemetry()),
         clock=clock,
