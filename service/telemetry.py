@@ -26,7 +26,7 @@ from prometheus_client.registry import Collector
 from typing_extensions import override
 
 from service.cutting import Counters
-from service.errors import ServiceError
+from service.errors import CloseCode, ServiceError
 from service.visit import Delivery
 from service.wire_protocol import ErrorMessage, Learned, Prediction
 
@@ -122,6 +122,8 @@ class Telemetry:
             self._errors.labels(code, "true")
         for code in _REFUSALS:
             self._errors.labels(code, "false")
+        for close_code in ("lost", *(str(int(code)) for code in CloseCode)):
+            self._connections_closed.labels(close_code)
         for status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             self._responses.labels(str(int(status)))
 
