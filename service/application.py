@@ -34,6 +34,7 @@ from service.telemetry import Telemetry
 from service.tick_engine import TickEngine
 from service.token_book import TokenBook
 from service.token_file import TokensUnreadable
+from service.tracing import NO_TRACING, Tracing, open_tracing
 from service.traffic_quota import TrafficQuota
 from service.vital_signs import VitalSignsReader
 
@@ -66,11 +67,12 @@ class Service:
         traffic: TrafficQuota,
         data: DataFolder,
         loop: asyncio.AbstractEventLoop,
+        tracing: Tracing = NO_TRACING,
     ) -> None:
         self.settings = settings
         self.tokens = tokens
         self.traffic = traffic
-        self.telemetry = Telemetry()
+        self.telemetry = Telemetry(tracing)
         self.engine = TickEngine(settings.engine, self.telemetry, loop)
         self._data = data
         self._threads = StorageThreads(settings.storage.writers, settings.storage.store_timeout_s)
@@ -141,7 +143,7 @@ class Service:
         await asyncio.gather(*(connection.ended.wait() for connection in connections))
 
     async def stop(self) -> None:
-        """End the engine after the batch in progress, and leave the data folder."""
+        """End the engine after the batch in progress, leave the data folder, send what waits."""
         self._keeper.stop()
         await asyncio.to_thread(self.engine.stop)
         try:
@@ -149,6 +151,7 @@ class Service:
         except StorageFailure as failure:
             _log.warning("the data folder stays locked until its lease runs out: %s", failure)
         self._threads.stop()
+        await asyncio.to_thread(self.telemetry.tracing.close)
 
     async def _tend(self) -> None:
         """Park and expire sessions."""
@@ -190,7 +193,9 @@ def create_app(settings: Settings) -> FastAPI:
         TokensUnreadable: There should be a file of tokens, and it can't be read.
         OSError: The port for metrics can't be had.
         StorageFailure: The data folder can't be reached, or is another server's.
+        TracingUnavailable: Spans are asked for, and the packages are not there.
     """
+    tracing = open_tracing(settings.tracing)
     tokens = TokenBook(settings.access.tokens_file)
     traffic = TrafficQuota(settings.quota)
     data = open_data(settings.storage.url, settings.storage.lease_s)
@@ -200,7 +205,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        service = Service(settings, tokens, traffic, data, asyncio.get_running_loop())
+        service = Service(settings, tokens, traffic, data, asyncio.get_running_loop(), tracing)
         app.state.service = service
         await service.start()
         async with metrics.serving(service) if metrics else nullcontext():

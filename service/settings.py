@@ -312,6 +312,24 @@ class TelemetrySettings(BaseModel):
     """Streams of ``/v1/monitor`` that one principal may read at a time."""
 
 
+class TracingSettings(BaseModel):
+    """Spans for OpenTelemetry; needs the packages of the extra ``tracing``."""
+
+    model_config = _STRICT
+
+    enabled: bool = False
+    """Whether opens, batches, lessons and snapshots are traced."""
+
+    endpoint: Annotated[str, Field(min_length=1)] = "http://localhost:4318/v1/traces"
+    """Where a collector takes spans by OTLP over HTTP."""
+
+    sampled_share: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Share of the traces that are kept."""
+
+    queued_spans: Annotated[int, Field(ge=512)] = 2048
+    """Spans that may wait to be sent; further ones are dropped."""
+
+
 class Settings(BaseSettings):
     """All rooms' settings; ``TCLIF_ENGINE__KERNEL=reference`` sets ``engine.kernel``."""
 
@@ -328,6 +346,7 @@ class Settings(BaseSettings):
     storage: StorageSettings = StorageSettings()
 
     telemetry: TelemetrySettings = TelemetrySettings()
+    tracing: TracingSettings = TracingSettings()
 
     @model_validator(mode="after")
     def _every_variable_has_a_room(self) -> Self:

@@ -27,6 +27,7 @@ from typing_extensions import override
 
 from service.cutting import Counters
 from service.errors import CloseCode, ServiceError
+from service.tracing import NO_TRACING, Tracing
 from service.visit import Delivery
 from service.wire_protocol import ErrorMessage, Learned, Prediction
 
@@ -47,9 +48,14 @@ _BATCH_TICKS = (1, 4, 16, 64, 256, 1024, 4096)
 
 
 class Telemetry:
-    """The server's metrics, in a registry of their own so that two servers can share a process."""
+    """The server's metrics, in a registry of their own so that two servers can share a process.
 
-    def __init__(self) -> None:
+    Attributes:
+        tracing: Where spans go.
+    """
+
+    def __init__(self, tracing: Tracing = NO_TRACING) -> None:
+        self.tracing = tracing
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)

@@ -28,8 +28,9 @@ from service.sessions import Session
 from service.settings import EngineSettings, SessionSettings
 from service.telemetry import Telemetry
 from service.tick_scheduler import TickScheduler
+from service.tracing import Tracing
 from service.visit import Answer, Delivery, Row
-from tclif_core import EventBlock, Learner, LearningSpec, NetworkSpec
+from tclif_core import EventBlock, Learner, LearningSpec, NetworkSpec, Strand
 
 T = TypeVar("T")
 Pair = tuple[Session, Row]
@@ -155,11 +156,12 @@ class TickEngine:
         for session in sessions:
             if session.network.has_work(session.inbox):
                 self._scheduler.add(session)
-        self._telemetry.batch_done(
-            n_rows=sum(len(pairs) for pairs in by_learner.values()),
-            n_ticks=sum(row.block.n_ticks for pairs in by_learner.values() for _, row in pairs),
-            seconds=time.monotonic() - began_s,
-        )
+        done = [pair for pairs in by_learner.values() for pair in pairs]
+        seconds = time.monotonic() - began_s
+        n_ticks = sum(row.block.n_ticks for _, row in done)
+        self._telemetry.batch_done(n_rows=len(done), n_ticks=n_ticks, seconds=seconds)
+        if done and self._telemetry.tracing.is_on:
+            _trace(self._telemetry.tracing, done, seconds)
         deliveries = [(session, session.network.collect()) for session in sessions]
         self._loop.call_soon_threadsafe(self._deliver, deliveries)
 
@@ -188,6 +190,17 @@ def _fail(session: Session, error: Exception) -> None:
         failure = InternalFailure(f"a defect of the server ended session {session.name!r}")
         _log.error("session failed", exc_info=error, extra=session.log_fields)
     session.network.fail(failure, session.inbox)
+
+
+def _trace(tracing: Tracing, done: list[Pair], seconds: float) -> None:
+    """Trace a batch, and the part of a lesson that each of its sessions did in it."""
+    n_ticks = sum(row.block.n_ticks for _, row in done)
+    names = [f"{session.principal}/{session.name}" for session, _ in done]
+    tracing.record("batch", seconds=seconds, sessions=names, ticks=n_ticks)
+    for session, row in done:
+        if row.strand is Strand.LESSON:
+            n_ticks = row.block.n_ticks
+            tracing.record("lesson", seconds=seconds, ticks=n_ticks, **session.log_fields)
 
 
 def _advance(learner: Learner, pairs: list[Pair]) -> None:

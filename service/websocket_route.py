@@ -234,11 +234,11 @@ class Connection:
             self._telemetry.paced(await self._traffic.pace(n_events))
 
     async def _open(self, request: Open) -> None:
-        opening = asyncio.ensure_future(
-            self._registry.open(request, self._outbox, self.principal.name)
-        )
-        # begun is done: a session half in memory would be nobody's
-        session = await asyncio.shield(opening)
+        principal, name = self.principal.name, request.session or ""
+        opening = asyncio.ensure_future(self._registry.open(request, self._outbox, principal))
+        with self._telemetry.tracing.span("open", principal=principal, session=name):
+            # begun is done: a session half in memory would be nobody's
+            session = await asyncio.shield(opening)
         self._session = session
         current_subject().session = session.name
         self._conversation.opened(

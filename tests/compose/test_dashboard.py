@@ -1,7 +1,6 @@
 """Every panel of the dashboard shows data of a real server, asked through a real Prometheus."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest

@@ -96,7 +96,7 @@ def _configuration(server: str) -> str:
     job.pop("authorization", None)
     job["static_configs"] = [{"targets": [server]}]
     stack["rule_files"] = [str(folder / name) for name in stack["rule_files"]]
-    return yaml.safe_dump(stack)
+    return str(yaml.safe_dump(stack))
 
 
 @contextmanager
