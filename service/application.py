@@ -67,6 +67,7 @@ class Service:
         traffic: TrafficQuota,
         data: DataFolder,
         loop: asyncio.AbstractEventLoop,
+        *,
         tracing: Tracing = NO_TRACING,
     ) -> None:
         self.settings = settings
@@ -205,7 +206,9 @@ def create_app(settings: Settings) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        service = Service(settings, tokens, traffic, data, asyncio.get_running_loop(), tracing)
+        service = Service(
+            settings, tokens, traffic, data, asyncio.get_running_loop(), tracing=tracing
+        )
         app.state.service = service
         await service.start()
         async with metrics.serving(service) if metrics else nullcontext():

@@ -35,10 +35,14 @@ class KeptSegments:
     def n_bytes(self, open_segment: Segment | None) -> int:
         """Memory of the kept ticks and states, the open segment's included."""
         segments = self._holders(open_segment)
+        n_ticks_bytes = sum(8 * (s.n_kept_inputs + s.n_kept_ticks) for s in segments)
+        return n_ticks_bytes + self.n_state_bytes(open_segment)
+
+    def n_state_bytes(self, open_segment: Segment | None) -> int:
+        """Memory of the states alone that lessons start from."""
+        segments = self._holders(open_segment)
         states = (stretch.state for segment in segments for stretch in segment.stretches)
-        return sum(8 * (s.n_kept_inputs + s.n_kept_ticks) for s in segments) + sum(
-            state.nbytes for state in states if state is not None
-        )
+        return sum(state.nbytes for state in states if state is not None)
 
     def finish(self, segment: Segment) -> None:
         """Take in a segment that has ended, with or without a label, kept or not."""

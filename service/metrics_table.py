@@ -47,7 +47,7 @@ _LABELS = {
     "tclif_http_responses": "`status`",
     "tclif_predictions": "`final`: `true`, `false`",
     "tclif_segments_labelled": "`correct`: `true`, `false`",
-    "tclif_sessions": "`state`: `attached`, `detached`, `quarantined`",
+    "tclif_sessions": "`state`: `attached`, `detached`, `quarantined`; `parked`: not in memory",
     "tclif_single_firing_rate": "`principal`, `session`, `layer`: from 0",
     "tclif_single_weight_change": "`principal`, `session`, `layer`: from 0, and `readout`",
 }

@@ -89,6 +89,11 @@ class Segmentation(ABC):
         return self.kept.n_bytes(self.open_segment)
 
     @property
+    def checkpoint_bytes(self) -> int:
+        """Memory of the kept states alone."""
+        return self.kept.n_state_bytes(self.open_segment)
+
+    @property
     def is_endless(self) -> bool:
         """Whether the stream is one segment without end."""
         return False

@@ -86,6 +86,11 @@ class SessionRegistry:
         """Memory that the sessions' networks are accounted for."""
         return self._memory.bytes_used
 
+    @property
+    def n_parked(self) -> int:
+        """How many sessions are stored and not in memory."""
+        return len(self.archive)
+
     async def start(self) -> None:
         """Find the sessions that an earlier server stored.
 

@@ -213,6 +213,7 @@ def _report(session: Session, state: _NetworkState) -> JsonObject:
         "energy": state.energy.to_json(),
         "memory_bytes": {
             "network": Learner.session_bytes(learner.network, learner.learning),
-            "kept_ticks": segmentation.kept_bytes,
+            "kept_ticks": segmentation.kept_bytes - segmentation.checkpoint_bytes,
+            "checkpoints": segmentation.checkpoint_bytes,
         },
     }

@@ -31,7 +31,11 @@ _OWNER = ("principal", "session")
 
 
 class Registry(Protocol):
-    """What is counted of the sessions besides each of them."""
+    """The sessions, and how many more there are."""
+
+    @property
+    def n_parked(self) -> int:
+        """How many sessions are stored and not in memory."""
 
     def __iter__(self) -> Iterator[Session]:
         """Walk over the sessions in memory."""
@@ -83,6 +87,7 @@ class SessionSeries(Collector):
         by_state.add_metric(["attached"], n_attached)
         by_state.add_metric(["detached"], len(sessions) - n_attached - n_failed)
         by_state.add_metric(["quarantined"], n_failed)
+        by_state.add_metric(["parked"], self._registry.n_parked)
         yield by_state
         yield GaugeMetricFamily(
             "tclif_backlog_ticks",

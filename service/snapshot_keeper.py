@@ -18,6 +18,7 @@ from functools import partial
 from typing import Protocol
 
 from service.errors import InternalFailure, SnapshotFailed, StorageFailure, UnknownSession
+from service.principals import SessionKey
 from service.sessions import VERSION, Session
 from service.settings import StorageSettings
 from service.snapshot_format import Manifest, pack
@@ -35,7 +36,7 @@ _log = logging.getLogger(__name__)
 class SnapshotWatcher(Protocol):
     """Who wants to know how storing goes."""
 
-    def snapshot_stored(self, *, seconds: float, n_bytes: int) -> None:
+    def snapshot_stored(self, owner: SessionKey, *, seconds: float, n_bytes: int) -> None:
         """Count a snapshot that was verified."""
 
     def snapshot_failed(self) -> None:
@@ -271,7 +272,8 @@ class SnapshotKeeper:
         shelf.stored.insert(0, stored)
         shelf.verified = [stored, *shelf.verified][:WITNESSES]
         self._note_durable(session, shelf)
-        self._watcher.snapshot_stored(seconds=time.monotonic() - began_s, n_bytes=stored.n_bytes)
+        seconds = time.monotonic() - began_s
+        self._watcher.snapshot_stored(session.key, seconds=seconds, n_bytes=stored.n_bytes)
         await self._thin(shelf)
         return stored
 

@@ -27,6 +27,7 @@ from typing_extensions import override
 
 from service.cutting import Counters
 from service.errors import CloseCode, ServiceError
+from service.principals import SessionKey
 from service.tracing import NO_TRACING, Tracing
 from service.visit import Delivery
 from service.wire_protocol import ErrorMessage, Learned, Prediction
@@ -188,15 +189,23 @@ class Telemetry:
         self._connections.dec()
         self._connections_closed.labels("lost" if code is None else str(int(code))).inc()
 
-    def snapshot_stored(self, *, seconds: float, n_bytes: int) -> None:
+    def snapshot_stored(self, owner: SessionKey, *, seconds: float, n_bytes: int) -> None:
         """Count a snapshot that is stored and verified; from any thread.
 
         Args:
+            owner: Of which session.
             seconds: From its capture on.
             n_bytes: Of its file.
         """
         self._snapshot_seconds.observe(seconds)
         self._snapshot_bytes.observe(n_bytes)
+        self.tracing.record(
+            "snapshot",
+            seconds=seconds,
+            principal=owner.principal,
+            session=owner.name,
+            bytes=n_bytes,
+        )
 
     def snapshot_failed(self) -> None:
         """Count a snapshot that could not be stored; from any thread."""

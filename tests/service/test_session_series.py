@@ -27,6 +27,7 @@ async def test_sessions_are_counted_by_state() -> None:
     assert samples["tclif_sessions{state=attached}"] == 1
     assert samples["tclif_sessions{state=detached}"] == 1
     assert samples["tclif_sessions{state=quarantined}"] == 1
+    assert samples["tclif_sessions{state=parked}"] == 0
 
 
 async def test_accuracies_are_a_distribution_over_the_sessions_that_have_one() -> None:

@@ -7,6 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from service.cutting import Counters
 from service.errors import CloseCode
+from service.principals import SessionKey
 from service.telemetry import Telemetry
 from service.visit import Delivery
 from service.wire_protocol import ErrorMessage, Learned, Prediction
@@ -113,8 +114,8 @@ def test_dropped_events_are_counted_by_reason() -> None:
 def test_snapshots_are_counted_by_what_became_of_them() -> None:
     telemetry = Telemetry()
 
-    telemetry.snapshot_stored(seconds=0.03, n_bytes=1 << 20)
-    telemetry.snapshot_stored(seconds=0.01, n_bytes=1 << 21)
+    telemetry.snapshot_stored(SessionKey("p", "s"), seconds=0.03, n_bytes=1 << 20)
+    telemetry.snapshot_stored(SessionKey("p", "s"), seconds=0.01, n_bytes=1 << 21)
     telemetry.snapshot_failed()
 
     counted = samples(telemetry)

@@ -127,7 +127,7 @@ def test_the_share_of_none_keeps_no_trace(
     assert exporter.get_finished_spans() == ()
 
 
-async def test_a_server_traces_opens_batches_and_lessons(
+async def test_a_server_traces_opens_batches_lessons_and_snapshots(
     monkeypatch: pytest.MonkeyPatch, exporter: InMemorySpanExporter
 ) -> None:
     monkeypatch.setattr("service.tracing.span_exporter", lambda _: exporter)
@@ -150,4 +150,9 @@ async def test_a_server_traces_opens_batches_and_lessons(
     assert sum(int(str(span["tclif.ticks"])) for span in told(spans, "batch")) == 80
     assert sum(int(str(span["tclif.ticks"])) for span in told(spans, "lesson")) == 40
     assert all(owner.items() <= span.items() for span in told(spans, "lesson"))
+    # the first one comes before the session is opened
+    stored = told(spans, "snapshot")
+    assert all(owner.items() <= span.items() for span in stored)
+    assert all(int(str(span["tclif.bytes"])) > 1000 for span in stored)
+    assert stored
     assert {span.resource.attributes["service.name"] for span in spans} == {"tclif"}
