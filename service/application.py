@@ -119,13 +119,12 @@ class Service:
             return
         record(Act.RELOAD, outcome="done", tokens=len(self.tokens))
         for connection in list(self.connections):
-            if not self.tokens.honours(connection.principal):
-                record(
-                    Act.REVOKE,
-                    principal=connection.principal.name,
-                    token=connection.principal.token_id,
-                )
-                connection.end(Unauthorized("the token was revoked; expected one that is honoured"))
+            principal = connection.principal
+            try:
+                self.tokens.check(principal)
+            except Unauthorized as error:
+                record(Act.REVOKE, principal=principal.name, token=principal.token_id)
+                connection.end(error)
 
     async def drain(self) -> None:
         """Take nothing more in, store every session, say goodbye and wait until it is heard."""

@@ -5,6 +5,7 @@ import binascii
 import hmac
 from pathlib import Path
 
+from service.errors import Unauthorized
 from service.principals import LOCAL, Principal
 from service.token_file import TokenEntry, read_tokens, token_hash
 
@@ -68,6 +69,15 @@ class TokenBook:
         except (binascii.Error, UnicodeDecodeError):
             token = ""
         return self.recognise(token) or self.recognise(text)
+
+    def check(self, principal: Principal) -> None:
+        """Refuse somebody who was let in and would not be any more.
+
+        Raises:
+            Unauthorized: The token that they came with is gone.
+        """
+        if not self.honours(principal):
+            raise Unauthorized("the token was revoked; expected one that is honoured")
 
     def honours(self, principal: Principal) -> bool:
         """Tell whether somebody who was let in would still be."""

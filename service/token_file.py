@@ -114,6 +114,12 @@ def write_tokens(path: Path, entries: tuple[TokenEntry, ...]) -> None:
         file.flush()
         os.fsync(file.fileno())
     unfinished.replace(path)
+    # a revoked token must not come back with the power: the folder keeps the file's name
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 @contextmanager

@@ -13,13 +13,13 @@ from collections.abc import Coroutine
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 from starlette.types import Message
 
+from service.access import SUBPROTOCOL_PREFIX
 from service.callers import Caller
 from service.errors import (
     CloseCode,
     Draining,
     Idle,
     InternalFailure,
-    QuotaExceeded,
     Refusal,
     ServiceError,
     SnapshotFailed,
@@ -62,7 +62,8 @@ _log = logging.getLogger(__name__)
 async def stream(socket: WebSocket, principal: Caller) -> None:
     """Serve one connection from its handshake to its close."""
     if SUBPROTOCOL not in socket.scope["subprotocols"]:
-        offered = socket.scope["subprotocols"]
+        # all but a token: no error quotes one
+        offered = [s for s in socket.scope["subprotocols"] if not s.startswith(SUBPROTOCOL_PREFIX)]
         refusal = f"subprotocols {offered} came; expected {SUBPROTOCOL!r} among them"
         await socket.send_denial_response(problem(400, "bad_message", refusal))
         return
@@ -81,7 +82,9 @@ async def stream(socket: WebSocket, principal: Caller) -> None:
     service.telemetry.connection_opened()
     try:
         traffic.connect()
-    except QuotaExceeded as error:
+        # a token that was revoked during the handshake found no connection to end
+        service.tokens.check(principal)
+    except ServiceError as error:
         connection.end(error)
     try:
         await connection.serve()

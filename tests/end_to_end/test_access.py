@@ -21,7 +21,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
-from service.principals import Role
+from service.principals import Principal, Role
 from service.token_file import new_token, write_tokens
 from tests.end_to_end.conversation_partner import (
     SMALL_OPEN,
@@ -211,6 +211,37 @@ async def test_a_browsers_token_is_not_echoed(server: RunningServer, keys: Keys)
 
     assert socket.subprotocol == "tclif.v1"
     assert opened["resumed"] is False
+
+
+async def test_a_handshake_that_is_refused_does_not_repeat_its_token(
+    server: RunningServer, keys: Keys
+) -> None:
+    offered = [Subprotocol("tclif.v2"), Subprotocol(f"bearer.{keys.bob}")]
+
+    with pytest.raises(InvalidStatus) as refused:
+        await connect(server.url, subprotocols=offered, proxy=None)
+
+    body = refused.value.response.body.decode()
+    assert refused.value.response.status_code == 400
+    assert "['tclif.v2'] came" in body
+    assert keys.bob not in body
+
+
+async def test_a_token_that_is_revoked_during_the_handshake_opens_nothing(
+    server: RunningServer, keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def revoked(token: str) -> Principal:
+        return Principal("bob", Role.CLIENT, token[:12])
+
+    monkeypatch.setattr(server.service.tokens, "recognise", revoked)
+    async with connected(server.url, token=keys.bob) as bob:
+        code = await bob.closed()
+
+    assert (bob.heard[-1]["code"], code) == ("unauthorized", 4401)
+    async with asyncio.timeout(TIMEOUT_S):
+        while server.service.connections:
+            await server.http.get("/health/live")
+    assert server.service.traffic.of("bob").n_connections == 0
 
 
 async def test_a_request_that_is_not_json_changes_nothing(

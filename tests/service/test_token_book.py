@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from service.errors import Unauthorized
 from service.principals import LOCAL, Principal, Role
 from service.token_book import TokenBook
 from service.token_file import TokenEntry, TokensUnreadable, new_token, write_tokens
@@ -90,7 +91,9 @@ def test_a_revoked_token_is_not_honoured_after_the_next_look(keys: Keys) -> None
 
     assert not book.honours(alice)
     assert book.recognise(keys.alice) is None
-    assert book.honours(bob)
+    with pytest.raises(Unauthorized, match="revoked"):
+        book.check(alice)
+    book.check(bob)
 
 
 def test_a_token_whose_role_changed_must_come_again(keys: Keys) -> None:
