@@ -1,6 +1,6 @@
 """What a session was created as, and whether a later ``open`` asks for the same."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from pydantic import BaseModel
@@ -10,13 +10,9 @@ from service.model_store import ModelVersion, StoredModel
 from service.new_network import new_network
 from service.settings import SessionSettings
 from service.state_tree import Tree, branch, listed, text, whole
-from service.wire_protocol import (
-    Open,
-    SegmentedByWindow,
-    SensorRequest,
-    Unsegmented,
-)
-from tclif_core import LearningSpec, NetworkSpec
+from service.stream_bounds import check_cuts, check_kept, check_lateness
+from service.wire_protocol import Open, SensorRequest
+from tclif_core import Learner, LearningSpec, NetworkSpec
 
 DEFAULT_TICK_US = 4000
 TICK_US_BOUNDS = (100, 1_000_000)
@@ -80,13 +76,14 @@ class SessionConfiguration:
             _check_sensor(request, stored)
         request = _filled_in(request, network)
         tick_us = _checked_tick(request)
-        _check_segmentation(request, tick_us)
-        _check_lateness(request, tick_us, settings)
+        check_cuts(request, tick_us)
+        check_lateness(request, tick_us, settings)
         try:
             learning = LearningSpec.from_dict(request.learning.model_dump(exclude={"mode", "rate"}))
             learning.rates_of_layers(network)
         except ValueError as error:
             raise OpenRefused(f"learning: {error}") from error
+        check_kept(request, Learner.state_bytes(network, learning), settings)
         return cls(request, network, learning, tick_us, class_names, version)
 
     @classmethod
@@ -122,6 +119,11 @@ class SessionConfiguration:
         """Where the events come from."""
         return self.request.sensor
 
+    def network_bytes(self, n_classes: int | None = None) -> int:
+        """Return what the session's network takes, with so many classes or those it began with."""
+        network = self.network if n_classes is None else replace(self.network, classes=n_classes)
+        return Learner.session_bytes(network, self.learning)
+
     def check_same(self, request: Open, *, seed: int) -> None:
         """Compare a later ``open`` with the creation.
 
@@ -139,38 +141,6 @@ class SessionConfiguration:
         if difference is not None:
             field, was, came = difference
             raise ConfigMismatch(f"{field}: {came!r} came; the session was created with {was!r}")
-
-
-def _check_segmentation(request: Open, tick_us: int) -> None:
-    """Refuse windows shorter than a tick, and learning ahead where there is no next segment."""
-    cut = request.segmentation
-    if isinstance(cut, SegmentedByWindow) and cut.length_us < tick_us:
-        raise OpenRefused(
-            f"segmentation.length_us {cut.length_us} came; expected a tick, {tick_us} us, or more"
-        )
-    if isinstance(cut, Unsegmented) and request.learning.mode == "ahead":
-        raise OpenRefused("learning.mode 'ahead' came; a segment without end can't learn ahead")
-
-
-def _check_lateness(request: Open, tick_us: int, settings: SessionSettings) -> None:
-    """Refuse a grace so long that its open ticks could not be kept, or completed by one message."""
-    # a segment's end at its horizon completes the late ticks and one more, cut at both ends
-    most_ticks = settings.max_advance_ticks - 1
-    late_ticks = -(-request.late_us // tick_us)
-    cut = request.segmentation
-    if late_ticks and isinstance(cut, SegmentedByWindow) and cut.length_us % tick_us:
-        # each window ends with a shorter tick
-        late_ticks += request.late_us // cut.length_us + 1
-    if late_ticks > most_ticks:
-        raise OpenRefused(
-            f"late_us {request.late_us} came; expected at most {most_ticks} ticks of {tick_us} us"
-        )
-    waiting = (late_ticks + 1) * request.sensor.n_inputs
-    if waiting > settings.waiting_inputs:
-        raise OpenRefused(
-            f"late_us {request.late_us} with {request.sensor.n_inputs} inputs came; expected"
-            f" (late ticks + 1) x inputs to be at most {settings.waiting_inputs}"
-        )
 
 
 def _class_names(request: Open) -> tuple[str, ...]:

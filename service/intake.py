@@ -11,14 +11,15 @@ from typing import assert_never, get_args
 from service.client_segmentation import ClientSegmentation
 from service.configuration import SessionConfiguration
 from service.cutting import StreamForm
-from service.errors import ProtocolViolation, Refusal
+from service.errors import ProtocolViolation, QuotaExceeded, Refusal
 from service.event_binning import address_to_input
 from service.segmentation import Segmentation, lesson_of
 from service.settings import SessionSettings
 from service.silence_segmentation import SilenceSegmentation
-from service.state_tree import Tree, branch, text, whole
+from service.state_tree import Tree, branch, listed, text, whole
 from service.window_segmentation import WindowSegmentation
 from service.wire_protocol import (
+    MAX_LIST_ITEMS,
     AddClasses,
     EventFrame,
     Label,
@@ -30,7 +31,7 @@ from service.wire_protocol import (
     SnapshotRequest,
     Unsegmented,
 )
-from service.work import ChangeRate, EndSegment, Refuse, Work
+from service.work import ChangeRate, EndSegment, GrowClasses, Refuse, Work
 
 SessionMessage = EventFrame | SegmentMark | Label | LearningChange | AddClasses | SnapshotRequest
 """What changes a session, once it is open."""
@@ -42,12 +43,26 @@ class Intake:
     Attributes:
         n_events: Events that came, dropped ones included.
         mode: The learning mode after the last message.
+        class_names: The classes by index, likewise.
     """
 
-    def __init__(self, configuration: SessionConfiguration, settings: SessionSettings) -> None:
+    def __init__(
+        self,
+        configuration: SessionConfiguration,
+        settings: SessionSettings,
+        reserve_classes: Callable[[int], None] | None = None,
+    ) -> None:
+        """Begin with nothing taken in.
+
+        Args:
+            configuration: What the session was created as.
+            settings: What it may hold.
+            reserve_classes: Accounts for so many classes, or raises `QuotaExceeded`; None: there
+                is room for all.
+        """
         self._sensor = configuration.sensor
-        self._class_names = configuration.class_names
-        self._class_index = {name: index for index, name in enumerate(self._class_names)}
+        self.class_names = configuration.class_names
+        self._reserve_classes = reserve_classes
         self.segmentation = _segmentation(configuration, settings)
         self.mode = configuration.request.learning.mode
         self.n_events = 0
@@ -78,7 +93,11 @@ class Intake:
             once all that was taken in so far is computed and nothing later is.
         """
         segmentation = self.segmentation.capture()
-        tree: Tree = {"mode": self.mode, "n_events": self.n_events}
+        tree: Tree = {
+            "mode": self.mode,
+            "n_events": self.n_events,
+            "class_names": list(self.class_names),
+        }
         return lambda: tree | {"segmentation": segmentation()}
 
     def restore(self, tree: Tree) -> None:
@@ -89,6 +108,7 @@ class Intake:
         """
         [self.mode] = [mode for mode in get_args(LearningMode) if mode == text(tree, "mode")]
         self.n_events = whole(tree, "n_events")
+        self.class_names = tuple(str(name) for name in listed(tree, "class_names"))
         self.segmentation.restore(branch(tree, "segmentation"))
 
     def _take(self, message: SessionMessage) -> list[Work]:
@@ -102,7 +122,7 @@ class Intake:
             case LearningChange():
                 return self._take_learning(message)
             case AddClasses():
-                raise Refusal("not_served", f"this server does not serve {message.type!r} messages")
+                return self._take_classes(message)
             case SnapshotRequest():
                 # nothing to compute: whoever stores the session is told of it beside this
                 return []
@@ -166,6 +186,24 @@ class Intake:
             self.mode = change.mode
         return [] if change.rate is None else [ChangeRate(change.rate)]
 
+    def _take_classes(self, message: AddClasses) -> list[Work]:
+        known = [name for name in message.add if name in self.class_names]
+        if known:
+            raise Refusal("bad_value", f"class {known[0]!r} came; there is one of that name")
+        n_classes = len(self.class_names) + len(message.add)
+        if n_classes > MAX_LIST_ITEMS:
+            raise Refusal(
+                "bad_value", f"{n_classes} classes would be; expected at most {MAX_LIST_ITEMS}"
+            )
+        if self._reserve_classes is not None:
+            try:
+                self._reserve_classes(n_classes)
+            except QuotaExceeded as refused:
+                raise Refusal("quota", refused.message) from refused
+        self.class_names += message.add
+        kept = self.segmentation.kept.stretches(self.segmentation.open_segment)
+        return [GrowClasses(message.add, tuple(kept))]
+
     def _check_mode_change(self, mode: str) -> None:
         """Refuse a mode that the stream can't have, or not while a lesson is under way."""
         if self.segmentation.learns_ahead and mode != self.mode:
@@ -182,11 +220,11 @@ class Intake:
 
     def _resolve(self, target: int | str) -> int:
         """Return the index of a class told by index or name."""
-        n_classes = len(self._class_names)
+        n_classes = len(self.class_names)
         if isinstance(target, str):
-            if target not in self._class_index:
+            if target not in self.class_names:
                 raise Refusal("bad_value", f"target {target!r} came; expected a class's name")
-            return self._class_index[target]
+            return self.class_names.index(target)
         if not 0 <= target < n_classes:
             raise Refusal("bad_value", f"target {target} came; expected 0 to {n_classes - 1}")
         return target

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from service.errors import Refusal
-from service.segments import Segment, capture_segments, restore_segments
+from service.segments import Segment, Stretch, capture_segments, restore_segments
 from service.settings import SessionSettings
 from service.state_tree import Tree, array, branch, whole, whole_or_none
 
@@ -81,6 +81,10 @@ class KeptSegments:
             )
         last = "none yet" if last_number is None else f"the last one was {last_number}"
         return Refusal("unknown_segment", f"segment {number} was never begun; {last}")
+
+    def stretches(self, open_segment: Segment | None) -> list[Stretch]:
+        """List everything that is kept, the open segment's included."""
+        return [s for segment in self._holders(open_segment) for s in segment.stretches]
 
     def hold_bounds(self, open_segment: Segment | None) -> None:
         """Drop kept ticks, oldest segment first, until the bounds hold."""

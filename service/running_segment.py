@@ -70,6 +70,16 @@ class RunningSegment:
         self._segment = None
         return prediction
 
+    def grow(self, class_names: tuple[str, ...]) -> None:
+        """Go on with more classes, of which the segment's ticks so far were none."""
+        n_more = len(class_names) - len(self.class_names)
+        # before its first tick a segment is taken for any of them alike
+        grown = np.pad(self._mean, (0, n_more)).astype(np.float32)
+        self.class_names = class_names
+        self._mean = grown if self.n_ticks else self.uniform()
+        if self._recent is not None:
+            self._recent.grow(len(class_names))
+
     def uniform(self) -> NDArray[np.float32]:
         """Return the probabilities of a guess."""
         return np.full(len(self.class_names), 1 / len(self.class_names), np.float32)

@@ -27,7 +27,6 @@ from service.sessions import Engine, Session
 from service.settings import SessionSettings, StorageSettings
 from service.snapshot_keeper import SnapshotKeeper
 from service.wire_protocol import NUMBER_LIMIT, Open
-from tclif_core import Learner
 
 _log = logging.getLogger(__name__)
 
@@ -96,7 +95,7 @@ class SessionMemory:
         stored = await self._find_model(key.principal, request)
         configuration = SessionConfiguration.resolve(request, self._settings, stored)
         self._check_stored()
-        n_bytes = Learner.session_bytes(configuration.network, configuration.learning)
+        n_bytes = configuration.network_bytes()
         # a session that is being made counts already
         await self._make_room(lambda: self._quota.reserve(key.principal, n_bytes))
         seed = secrets.randbelow(NUMBER_LIMIT) if request.seed is None else request.seed
@@ -124,7 +123,7 @@ class SessionMemory:
             network=network,
             clock=self._clock,
         )
-        self.sessions[key] = session
+        self._take_in(session)
         self._keeper.adopt(session)
         try:
             # what a damaged incarnation left may not be taken for this one's past
@@ -179,11 +178,18 @@ class SessionMemory:
             self._quota.release(key.principal, manifest.network_bytes)
             return None
         session = loaded.session
-        self.sessions[key] = session
+        self._take_in(session)
         self._archive.forget(key)
         self._keeper.adopt(session, loaded.stored, loaded.verified)
         self._recount(session, manifest.network_bytes)
         return session
+
+    def _take_in(self, session: Session) -> None:
+        """Put a session into memory, and let it grow as the quota allows."""
+        self.sessions[session.key] = session
+        session.reserve_bytes = lambda n_bytes: self._quota.grow(
+            session.principal, session.network_bytes, n_bytes
+        )
 
     def _recount(self, session: Session, n_bytes: int) -> None:
         """Correct the room of a session that came back as an older, smaller one."""

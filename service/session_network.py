@@ -7,19 +7,21 @@ ticks are computed in their order.
 
 import math
 from collections import deque
+from dataclasses import replace
 from typing import assert_never
 
 import numpy as np
 
 from service.configuration import SessionConfiguration
 from service.errors import InternalFailure, Refusal
+from service.learner_pool import LearnerPool, Seat
 from service.lesson_course import LessonCourse, learned_message
 from service.prequential_accuracy import PrequentialAccuracy
 from service.retold_messages import RetoldMessages
 from service.running_segment import RunningSegment
 from service.segments import Segment, Stretch
 from service.settings import SessionSettings
-from service.state_tree import Tree, branch, truth, whole
+from service.state_tree import Tree, branch, listed, truth, whole
 from service.tick_tally import TickTally
 from service.visit import NO_TARGET, Answer, Delivery, Row
 from service.wire_protocol import (
@@ -37,6 +39,7 @@ from service.work import (
     ChangeReport,
     ComputeTicks,
     EndSegment,
+    GrowClasses,
     Interval,
     KeepState,
     Lesson,
@@ -44,7 +47,7 @@ from service.work import (
     TeachAhead,
     Work,
 )
-from tclif_core import Learner, SlotIndex, Strand
+from tclif_core import Learner, SlotIndex, Strand, grow_rows, grow_state
 
 
 class SessionNetwork:
@@ -52,13 +55,13 @@ class SessionNetwork:
 
     def __init__(
         self,
-        learner: Learner,
-        slot: SlotIndex,
+        pool: LearnerPool,
+        seat: Seat,
         configuration: SessionConfiguration,
         settings: SessionSettings,
     ) -> None:
-        self.learner = learner
-        self.slot = slot
+        self.seat = seat
+        self._pool = pool
         self.accuracy = PrequentialAccuracy(settings.accuracy_window)
         self.tally = TickTally()
         self.n_labelled = 0
@@ -79,6 +82,16 @@ class SessionNetwork:
         self._delivery = Delivery()
         self._made_prediction = False
         self.retold = RetoldMessages()
+
+    @property
+    def learner(self) -> Learner:
+        """The learner that its slot is in; another one once classes were added."""
+        return self.seat.learner
+
+    @property
+    def slot(self) -> SlotIndex:
+        """Its place in the learner."""
+        return self.seat.slot
 
     def next_row(self, inbox: deque[Work], visit_ticks: int) -> Row | None:
         """Do what costs nothing and return the next ticks to compute, if any.
@@ -176,6 +189,9 @@ class SessionNetwork:
         Raises:
             ValueError: The tree does not fit; the network is of no use any more.
         """
+        self.running.restore(branch(tree, "running"), open_segment)
+        if len(self.running.class_names) > self.learner.network.classes:
+            self.seat = self._pool.grow(self.seat, len(self.running.class_names))
         rows = {name: np.array(row) for name, row in branch(tree, "rows").items()}
         self.learner.replace(self.slot, rows)
         self.accuracy.restore(branch(tree, "accuracy"))
@@ -184,7 +200,6 @@ class SessionNetwork:
         self.n_lessons = whole(tree, "n_lessons")
         self.learning_stopped = truth(tree, "learning_stopped")
         self._ahead_target = whole(tree, "ahead_target")
-        self.running.restore(branch(tree, "running"), open_segment)
 
     def roll_back(self, tree: Tree) -> None:
         """Take back the weights that `capture` returned, and all that moves them; between messages.
@@ -195,13 +210,20 @@ class SessionNetwork:
             Refusal: They are those of another network.
         """
         rows = {name: np.array(row) for name, row in branch(tree, "rows").items()}
+        spec = self.learner.network
+        n_classes = len(listed(branch(tree, "running"), "class_names"))
         try:
+            if n_classes < spec.classes:
+                # classes that came since begin anew
+                before = replace(spec, classes=n_classes)
+                grown = grow_rows(before, self.learner.learning, rows, spec.classes)
+                rows = {name: row.numpy() for name, row in grown.items()}
             self.learner.roll_back(self.slot, rows)
         except ValueError as error:
             raise Refusal("bad_value", f"the snapshot does not fit the session: {error}") from error
         self.learning_stopped = truth(tree, "learning_stopped")
 
-    def _start(self, work: Work) -> None:  # noqa: C901 - one flat case for each kind of work
+    def _start(self, work: Work) -> None:  # noqa: C901, PLR0912 - one flat case for each kind of work
         match work:
             case BeginSegment():
                 self._begin(work.segment)
@@ -220,6 +242,8 @@ class SessionNetwork:
                 self._end(work.segment)
             case Lesson():
                 self._begin_lesson(work)
+            case GrowClasses():
+                self._grow(work)
             case ChangeRate():
                 self.learner.set_rate(self.slot, work.rate)
             case ChangeReport():
@@ -237,6 +261,15 @@ class SessionNetwork:
         self._ahead_target = NO_TARGET
         self.running.begin(segment)
         self.learner.begin_segment(self.slot, Strand.LIVE, carry_state=self._carry_state)
+
+    def _grow(self, work: GrowClasses) -> None:
+        network, learning = self.learner.network, self.learner.learning
+        names = (*self.running.class_names, *work.names)
+        for stretch in work.stretches:
+            if stretch.state is not None:
+                stretch.state = grow_state(network, learning, stretch.state, len(names))
+        self.seat = self._pool.grow(self.seat, len(names))
+        self.running.grow(names)
 
     def _end(self, segment: Segment) -> None:
         n_ticks = self.running.n_ticks

@@ -6,7 +6,9 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import NamedTuple
 
+import numpy as np
 import safetensors.numpy
+from numpy.typing import NDArray
 
 from service.configuration import describe
 from service.energy_report import EnergyReport, measure_energy
@@ -15,7 +17,7 @@ from service.session_network import SessionNetwork
 from service.sessions import Session
 from service.snapshot_format import Manifest
 from service.snapshot_store import StoredSnapshot
-from tclif_core import Learner, Model
+from tclif_core import Learner, Model, NetworkSpec
 
 JsonObject = dict[str, object]
 
@@ -85,14 +87,14 @@ async def export_weights(session: Session) -> bytes:
         InternalFailure: The session is quarantined or was deleted meanwhile.
     """
     network = session.network
-    weights = await asyncio.wrap_future(
-        session.at_boundary(lambda: network.learner.weights(network.slot))
+    weights, spec, classes = await asyncio.wrap_future(
+        session.at_boundary(lambda: _read_weights(network))
     )
     specification = {
-        "network": network.learner.network.to_dict(),
+        "network": spec.to_dict(),
         "learning": network.learner.learning.to_dict(),
         "tick_us": session.configuration.tick_us,
-        "classes": session.configuration.class_names,
+        "classes": classes,
         "seed": session.seed,
     }
     return safetensors.numpy.save(
@@ -109,14 +111,14 @@ async def model_of(session: Session) -> Model:
     network, configuration = session.network, session.configuration
     # the weights are those after this message
     received = session.received
-    weights, state = await asyncio.wrap_future(
-        session.at_boundary(lambda: (network.learner.weights(network.slot), _read_network(network)))
+    (weights, spec, classes), state = await asyncio.wrap_future(
+        session.at_boundary(lambda: (_read_weights(network), _read_network(network)))
     )
     return Model(
-        network=network.learner.network,
+        network=spec,
         learning=network.learner.learning,
         weights=weights,
-        classes=configuration.class_names,
+        classes=classes,
         tick_us=configuration.tick_us,
         sensor=describe(configuration.sensor),
         provenance={
@@ -138,6 +140,19 @@ def describe_model(model: ModelVersion | None) -> JsonObject | None:
     if model is None:
         return None
     return {"name": model.name, "version": model.version, "published": model.is_published}
+
+
+class _Weights(NamedTuple):
+    """A network as of one moment: classes may be added at the next."""
+
+    weights: dict[str, NDArray[np.floating]]
+    network: NetworkSpec
+    classes: tuple[str, ...]
+
+
+def _read_weights(network: SessionNetwork) -> _Weights:
+    learner = network.learner
+    return _Weights(learner.weights(network.slot), learner.network, network.running.class_names)
 
 
 class _NetworkState(NamedTuple):

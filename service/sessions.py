@@ -36,7 +36,6 @@ from service.wire_protocol import (
     ReportRequest,
 )
 from service.work import Applied, AtBoundary, ChangeReport, ComputeTicks, Refuse, Work
-from tclif_core import Learner
 
 VERSION = version("tclif")
 
@@ -89,6 +88,7 @@ class Session:
         applied: Number of the last message whose effects are all done.
         durable: Number of the last message that is safe; 0 while nothing is stored.
         settings: Its bounds, as they were when it was created.
+        reserve_bytes: Accounts for so many bytes more of it, or raises `QuotaExceeded`.
         n_ticks: Ticks inside segments that were computed.
         active_s: When its last message was read, on the monotonic clock; 0 before the first.
         is_notified: Whether the engine was told of its work and has not looked yet.
@@ -111,7 +111,8 @@ class Session:
         self.epoch = epoch
         self.seed = seed
         self.configuration = configuration
-        self.intake = Intake(configuration, settings)
+        self.intake = Intake(configuration, settings, self._reserve_classes)
+        self.reserve_bytes: Callable[[int], None] = _nobody_counts
         self.inbox: deque[Work] = deque()
         self.network = network
         self.received = 0
@@ -158,9 +159,8 @@ class Session:
 
     @property
     def network_bytes(self) -> int:
-        """Learner memory that it takes."""
-        learner = self.network.learner
-        return Learner.session_bytes(learner.network, learner.learning)
+        """Learner memory that it takes, with the classes of the messages read so far."""
+        return self.configuration.network_bytes(len(self.intake.class_names))
 
     @property
     def snapshot_bytes(self) -> int:
@@ -317,7 +317,7 @@ class Session:
             epoch=self.epoch,
             next_sequence=self.received + 1,
             credit_ticks=self.credit_ticks,
-            classes=self.configuration.class_names,
+            classes=self.intake.class_names,
             tick_us=self.configuration.tick_us,
             seed=self.seed,
             kernel=self.network.learner.kernel_name,
@@ -341,6 +341,9 @@ class Session:
         if self._outbox is not None:
             self._outbox.acknowledge(self.ack())
         self._progress.set()
+
+    def _reserve_classes(self, n_classes: int) -> None:
+        self.reserve_bytes(self.configuration.network_bytes(n_classes) - self.network_bytes)
 
     def retire(self) -> None:
         """Take leave of a deleted session: its connection and whoever waits for it."""
@@ -370,3 +373,7 @@ class Session:
         self.queued_inputs += sum(block.n_inputs for block in blocks)
         self.inbox.extend(work)
         self._engine.notify(self)
+
+
+def _nobody_counts(_n_bytes: int) -> None:
+    """Let a session grow that no registry knows."""

@@ -201,6 +201,10 @@ class SessionSettings(BaseModel):
     """Ticks between kept states that lessons of intervals start from; each takes the memory of
     neurons and traces. Shorter ones make lessons quicker."""
 
+    max_kept_bytes: Annotated[int, Field(ge=1)] = 96 << 20
+    """Memory that the kept ticks and states of one session may take; a session that could come to
+    need more is not opened."""
+
     accuracy_window: Annotated[int, Field(ge=1)] = 200
     """Labelled segments in the windowed prequential accuracy."""
 

@@ -22,6 +22,7 @@ import numpy as np
 from service.configuration import SessionConfiguration
 from service.errors import InternalFailure
 from service.event_binning import TickBlock
+from service.learner_pool import LearnerPool
 from service.model_store import Weights
 from service.session_network import SessionNetwork
 from service.sessions import Session
@@ -48,7 +49,7 @@ class TickEngine:
         self._telemetry = telemetry
         self._loop = loop
         self._scheduler: TickScheduler[Session] = TickScheduler(settings)
-        self._learners: dict[tuple[NetworkSpec, LearningSpec], Learner] = {}
+        self._pool = LearnerPool(partial(Learner, kernel=settings.kernel))
         # sessions that have work, each at most once; calls to run between batches; None to stop
         self._mail: queue.SimpleQueue[Session | Callable[[], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="tick-engine", daemon=True)
@@ -98,28 +99,22 @@ class TickEngine:
         weights: Weights | None = None,
     ) -> SessionNetwork:
         """Make a session's network; on the engine thread."""
-        key = (configuration.network, configuration.learning)
-        learner = self._learners.get(key)
-        if learner is None:
-            learner = self._learners[key] = Learner(*key, kernel=self._settings.kernel)
-        slot = learner.open(seed=seed, rate=configuration.request.learning.rate)
+        rate = configuration.request.learning.rate
+        seat = self._pool.open(configuration.network, configuration.learning, seed=seed, rate=rate)
         if weights is not None:
-            learner.load_weights(slot, weights)
-        return SessionNetwork(learner, slot, configuration, settings)
+            seat.learner.load_weights(seat.slot, weights)
+        return SessionNetwork(self._pool, seat, configuration, settings)
 
     def bank_bytes(self) -> int:
         """Return what the learners take in memory, free slots included; on the engine thread."""
-        return sum(learner.memory_bytes for learner in self._learners.values())
+        return self._pool.memory_bytes
 
     def close_network(self, session: Session) -> None:
         """Free a session's slot and forget what was queued; on the engine thread."""
         self._scheduler.discard(session)
         deleted = InternalFailure(f"session {session.name!r} was deleted")
         session.network.fail(deleted, session.inbox)
-        learner = session.network.learner
-        learner.close(session.network.slot)
-        if not learner.n_sessions:
-            del self._learners[learner.network, learner.learning]
+        self._pool.close(session.network.seat)
 
     def _run(self) -> None:
         while self._take_mail():

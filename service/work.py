@@ -100,6 +100,19 @@ class Lesson:
 
 
 @dataclass(frozen=True, slots=True)
+class GrowClasses:
+    """Add classes to the readout.
+
+    Attributes:
+        names: Of the new ones.
+        stretches: Everything that is kept; their states grow with the network.
+    """
+
+    names: tuple[str, ...]
+    stretches: tuple[Stretch, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ChangeRate:
     """Another learning rate from here on."""
 
@@ -153,6 +166,7 @@ Work = (
     | KeepState
     | EndSegment
     | Lesson
+    | GrowClasses
     | ChangeRate
     | ChangeReport
     | Refuse

@@ -1,6 +1,7 @@
 """Adaptive TC-LIF networks that learn online with e-prop: arrays in, arrays out."""
 
 from tclif_core.batch import AdvanceResult, EventBlock, SlotIndex, Strand
+from tclif_core.class_growth import grow_rows, grow_state
 from tclif_core.hyperparameters import DecayProfile, LearningSpec, NetworkSpec, NeuronSpec
 from tclif_core.learner import Learner
 from tclif_core.model_file import (
@@ -37,6 +38,8 @@ __all__ = [
     "Operations",
     "SlotIndex",
     "Strand",
+    "grow_rows",
+    "grow_state",
     "inference_operations",
     "json_object",
     "learning_operations",

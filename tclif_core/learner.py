@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 
 from tclif_core.batch import AdvanceResult, Batch, EventBlock, SlotIndex, Strand, Targets
+from tclif_core.class_growth import first_parameters
 from tclif_core.hyperparameters import LearningSpec, NetworkSpec
-from tclif_core.initial_weights import initial_parameters
 from tclif_core.kernels import choose_kernel
-from tclif_core.row_layout import line_field, parameter_count
+from tclif_core.row_layout import line_field, parameter_count, state_layout
 from tclif_core.slot_bank import (
     FIRST_SPIKES,
     LABELLED_TICKS,
@@ -64,6 +64,11 @@ class Learner:
     def session_bytes(network: NetworkSpec, learning: LearningSpec) -> int:
         """Return the exact bytes a session takes, however long its stream, allocating nothing."""
         return slot_bytes(network, learning)
+
+    @staticmethod
+    def state_bytes(network: NetworkSpec, learning: LearningSpec) -> int:
+        """Return the bytes that a state of `copy_state` takes."""
+        return 4 * state_layout(network, learning).width
 
     @property
     def n_parameters(self) -> int:
@@ -309,15 +314,17 @@ class Learner:
     def weight_change(self, slot: SlotIndex) -> list[float]:
         """Return how far each layer moved, ``|W - W0| / |W0|``: hidden layers, then the readout.
 
-        W0 are the weights of the session's seed, also after `load_weights`. Where they are zero
-        (a gain of 0) the answer is ``|W|``.
+        W0 are the weights of the session's seed, also after `load_weights`; those of classes that
+        came later are zero. Where W0 is zero (a gain of 0) the answer is ``|W|``.
 
         Raises:
             ValueError: The slot is not open.
         """
         self.bank.check_open(slot)
         row = self.bank.parameters[slot].double()
-        start = torch.from_numpy(initial_parameters(self.network, int(self.bank.seeds[slot])))
+        start = first_parameters(
+            self.network, int(self.bank.seeds[slot]), int(self.bank.first_classes[slot])
+        )
         start = start.to(self.bank.dtype).double()
         layout = self.bank.parameter_layout
         spans = [

@@ -41,6 +41,9 @@ def check_rows(network: NetworkSpec, layout: RowLayout, rows: Mapping[str, torch
     for name in ("counters", "updates"):
         if bool((rows[name] > _HIGHEST_COUNT).any()):
             raise ValueError(f"{name} holds a number above {_HIGHEST_COUNT}")
+    first_classes = int(rows["first_classes"])
+    if not 1 <= first_classes <= network.classes:
+        raise ValueError(f"first_classes must lie in [1, {network.classes}], got {first_classes}")
     check_rate(float(rows["rates"]))
     check_scalars(network, layout, rows["parameters"])
 

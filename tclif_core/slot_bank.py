@@ -56,6 +56,7 @@ def row_shapes(
         "updates": ((2,), torch.int64),
         "rates": ((), torch.float64),
         "seeds": ((), torch.int64),
+        "first_classes": ((), torch.int64),
     }
 
 
@@ -83,6 +84,7 @@ class SlotBank:
         updates: ``[K, 2]`` int64: optimiser steps, labelled ticks since the last one.
         rates: Learning rate of each slot, ``[K]`` float64.
         seeds: Seed of each slot's initial weights, ``[K]`` int64.
+        first_classes: How many classes those weights were for, ``[K]`` int64.
     """
 
     parameters: torch.Tensor
@@ -96,6 +98,7 @@ class SlotBank:
     updates: torch.Tensor
     rates: torch.Tensor
     seeds: torch.Tensor
+    first_classes: torch.Tensor
 
     def __init__(
         self,
@@ -161,6 +164,7 @@ class SlotBank:
         self.feedback[slot].copy_(feedback)
         self.rates[slot] = rate
         self.seeds[slot] = seed
+        self.first_classes[slot] = self.network.classes
         return SlotIndex(slot)
 
     def close(self, slot: SlotIndex) -> None:

@@ -24,7 +24,7 @@ from service.wire_protocol.event_frame import (
     encode_event_frame,
     events_within,
 )
-from service.wire_protocol.fields import MAX_MESSAGE_BYTES, NUMBER_LIMIT
+from service.wire_protocol.fields import MAX_LIST_ITEMS, MAX_MESSAGE_BYTES, NUMBER_LIMIT
 from service.wire_protocol.json_text import (
     MAX_SERVER_BYTES,
     decode_client_text,
@@ -63,6 +63,7 @@ SUBPROTOCOL = "tclif.v1"
 
 __all__ = [
     "HEADER_BYTES",
+    "MAX_LIST_ITEMS",
     "MAX_MESSAGE_BYTES",
     "MAX_SERVER_BYTES",
     "NUMBER_LIMIT",

@@ -165,19 +165,6 @@ async def test_what_has_no_meaning_is_refused_and_consumed(
         assert await partner.settle() == []
 
 
-async def test_messages_that_this_server_does_not_serve_are_refused(
-    server: RunningServer,
-) -> None:
-    heard = await converse(
-        server.url, [{"type": "snapshot"}, {"type": "classes", "add": ["three"]}]
-    )
-
-    assert [(error["code"], error["sequence"], error["fatal"]) for error in heard] == [
-        ("not_served", 1, False),
-        ("not_served", 2, False),
-    ]
-
-
 async def test_a_label_for_a_dropped_segment_is_too_late(serve: Serve) -> None:
     async with serve(session={"kept_segments": 2}) as server:
         heard = await converse(

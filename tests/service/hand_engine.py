@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
 
 from service.configuration import SessionConfiguration
 from service.errors import InternalFailure
+from service.learner_pool import LearnerPool
 from service.model_store import Weights
 from service.session_network import SessionNetwork
 from service.sessions import Session
@@ -22,7 +24,6 @@ class HandEngine:
     """Does on request what the tick thread does by itself, for one session at a time.
 
     Attributes:
-        kernel: What new networks compute with.
         notified: Sessions that said they have work, one entry for each time.
         n_opened: How many networks were made.
         n_closed: How many were freed.
@@ -30,7 +31,7 @@ class HandEngine:
     """
 
     def __init__(self, kernel: str = "reference") -> None:
-        self.kernel = kernel
+        self._pool = LearnerPool(partial(Learner, kernel=kernel))
         self.notified: list[Session] = []
         self.n_opened = 0
         self.n_closed = 0
@@ -70,17 +71,17 @@ class HandEngine:
         weights: Weights | None = None,
     ) -> SessionNetwork:
         """Make a session's network."""
-        learner = Learner(configuration.network, configuration.learning, kernel=self.kernel)
-        slot = learner.open(seed=seed, rate=configuration.request.learning.rate)
+        rate = configuration.request.learning.rate
+        seat = self._pool.open(configuration.network, configuration.learning, seed=seed, rate=rate)
         if weights is not None:
-            learner.load_weights(slot, weights)
+            seat.learner.load_weights(seat.slot, weights)
         self.n_opened += 1
-        return SessionNetwork(learner, slot, configuration, settings)
+        return SessionNetwork(self._pool, seat, configuration, settings)
 
     def close_network(self, session: Session) -> None:
         """Free a session's slot."""
         session.network.fail(InternalFailure("deleted"), session.inbox)
-        session.network.learner.close(session.network.slot)
+        self._pool.close(session.network.seat)
         self.n_closed += 1
 
     def bank_bytes(self) -> int:

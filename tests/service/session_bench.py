@@ -1,6 +1,7 @@
 """A session's intake and network with a learner of their own, and nothing around them."""
 
 from collections import deque
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,12 +9,13 @@ from numpy.typing import NDArray
 from service.configuration import SessionConfiguration
 from service.event_binning import TickBlock
 from service.intake import Intake, SessionMessage
+from service.learner_pool import LearnerPool
 from service.session_network import SessionNetwork
 from service.settings import SessionSettings
 from service.visit import Answer, Delivery
 from service.wire_protocol import ErrorMessage, Learned, Prediction
 from service.work import Applied, Work
-from tclif_core import EventBlock, Learner
+from tclif_core import EventBlock, Learner, SlotIndex
 from tests.service.client_messages import begin, end, events, label
 from tests.service.open_requests import open_request
 
@@ -48,13 +50,23 @@ class Bench:
         )
         self.request = request
         configuration = SessionConfiguration.resolve(request, SETTINGS)
-        self.learner = self.learner_class(
-            configuration.network, configuration.learning, kernel="reference"
+        self.pool = LearnerPool(partial(self.learner_class, kernel="reference"))
+        seat = self.pool.open(
+            configuration.network, configuration.learning, seed=SEED, rate=request.learning.rate
         )
-        self.slot = self.learner.open(seed=SEED, rate=request.learning.rate)
-        self.network = SessionNetwork(self.learner, self.slot, configuration, SETTINGS)
+        self.network = SessionNetwork(self.pool, seat, configuration, SETTINGS)
         self.intake = Intake(configuration, SETTINGS)
         self.inbox: deque[Work] = deque()
+
+    @property
+    def learner(self) -> Learner:
+        """The learner that the session is in now."""
+        return self.network.learner
+
+    @property
+    def slot(self) -> SlotIndex:
+        """Its slot there."""
+        return self.network.slot
 
     def take(self, *messages: SessionMessage, visit_ticks: int = WHOLE) -> Delivery:
         """Take messages in and compute all they ask for."""

@@ -7,7 +7,7 @@ from service.errors import ProtocolViolation
 from service.intake import Intake, SessionMessage
 from service.segments import Segment
 from service.settings import SessionSettings
-from service.wire_protocol import AddClasses, Label, SnapshotRequest
+from service.wire_protocol import Label, SnapshotRequest
 from service.work import (
     BeginSegment,
     ChangeRate,
@@ -322,13 +322,7 @@ def test_a_label_ahead_after_an_event_is_too_late() -> None:
     assert refused(intake.take(label(3, 0, 1))) == ("label_too_late", 3)
 
 
-# --- what this server does not do
-
-
-def test_messages_that_are_not_served_are_refused() -> None:
-    message = AddClasses(sequence=3, add=("four",))
-
-    assert refused(new_intake().take(message)) == ("not_served", 3)
+# --- what the intake leaves to others
 
 
 @pytest.mark.parametrize("sequence", [3, None])

@@ -41,7 +41,7 @@ def bounded(settings: SessionSettings, segmentation: dict[str, object], **fields
     bench = Bench(**({"segmentation": segmentation, "report": {"every_ticks": 0}} | fields))
     configuration = SessionConfiguration.resolve(bench.request, settings)
     bench.intake = Intake(configuration, settings)
-    bench.network = SessionNetwork(bench.learner, bench.slot, configuration, settings)
+    bench.network = SessionNetwork(bench.pool, bench.network.seat, configuration, settings)
     return bench
 
 

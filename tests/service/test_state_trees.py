@@ -20,7 +20,7 @@ from service.state_tree import (
     whole_or_none,
 )
 from service.visit import Delivery
-from service.wire_protocol import Label
+from service.wire_protocol import AddClasses, Label
 from service.work import Applied, AtBoundary
 from tclif_core import SlotIndex
 from tests.service.client_messages import begin, end, events, label, learning
@@ -147,7 +147,8 @@ DELAYED: list[Step] = [
     frame(3, 0),
     lambda s: learning(s, rate=0.05),
     told(0, 1),
-    told(3, 0),
+    lambda s: AddClasses(sequence=s, add=("three", "four")),
+    told(3, 4),
     lambda s: events(s, (30_010, 1)),
     lambda s: events(s, base_us=31_000),
     marks(3, end, 31_020),
@@ -246,6 +247,7 @@ SERVER_CUT: list[Step] = [
     about(300, 600, 1),
     about(700, 1300, 2),
     lambda s: learning(s, rate=0.02),
+    lambda s: AddClasses(sequence=s, add=("three",)),
     burst(4, 2000),
     about(1300, 1350, 0),
     burst(5, 2350),

@@ -134,6 +134,7 @@ def slot_tensors(learner: Learner, slot: int) -> dict[str, torch.Tensor]:
         "updates",
         "rates",
         "seeds",
+        "first_classes",
     ]
     return {name: getattr(bank, name)[slot].clone() for name in rows}
 

@@ -24,6 +24,8 @@ def test_the_package_exports_its_public_names_and_nothing_else() -> None:
     public = {"AdvanceResult", "DecayProfile", "EventBlock", "Learner", "LearningSpec"}
     public |= {"NetworkSpec", "NeuronSpec", "SlotIndex", "Strand"}
     public |= {"Model", "ModelFileError", "read_model", "write_model"}
+    public |= {"grow_rows", "grow_state", "pack_model", "peek_model", "unpack_model"}
+    public |= {"Activity", "Operations", "inference_operations", "learning_operations"}
     public |= {"FileFault", "json_object", "peek", "seal", "unseal", "write_whole"}
 
     assert set(tclif_core.__all__) == public

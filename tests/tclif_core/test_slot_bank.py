@@ -45,8 +45,8 @@ def test_bytes_of_a_tiny_network_by_hand() -> None:
 
     # parameters 2*3 + 3 + 3*2 + 2 + 4 scalars = 21, padded to 32; gradients as many
     # state 4*3 + 2*(2 + 1) lines + 2 logits = 20, padded to 32, twice
-    # sums 2*(2 + 1) doubles, counters 2*(3 + 1), updates 2, rate, seed: 8 bytes each
-    assert slot_bytes(network, learning) == 4 * (32 + 32 + 2 * 32) + 8 * (6 + 8 + 2 + 1 + 1)
+    # sums 2*(2 + 1) doubles, counters 2*(3 + 1), updates 2, rate, seed, first classes: 8 each
+    assert slot_bytes(network, learning) == 4 * (32 + 32 + 2 * 32) + 8 * (6 + 8 + 2 + 1 + 1 + 1)
 
 
 def test_per_tick_updates_need_no_gradient_for_each_weight() -> None:
