@@ -43,7 +43,9 @@ class ClientOptions:
     """How a client behaves where the protocol leaves it free.
 
     Attributes:
-        keep_bytes: Applied messages that are kept in case the server loses them.
+        keep_bytes: Messages that may wait to become durable before sending blocks; from half of it
+            on the server is asked for a snapshot.
+        keep_messages: The same by their number.
         unapplied_bytes: Messages that may wait to be applied before sending blocks.
         ticks_ahead: Ticks that the server may be asked for beyond what it has applied, if it gives
             credit for them. More don't make it faster, they only wait there instead of here.
@@ -55,10 +57,11 @@ class ClientOptions:
         clock: Seconds of a clock that never goes back.
 
     Raises:
-        ValueError: The token can't be one.
+        ValueError: The token can't be one, or a bound is below 1.
     """
 
     keep_bytes: int = 64 << 20
+    keep_messages: int = 1 << 16
     unapplied_bytes: int = 4 << 20
     ticks_ahead: int = 1024
     inbox_messages: int = 1 << 16
@@ -69,5 +72,9 @@ class ClientOptions:
     clock: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:
+        for name in ("keep_bytes", "keep_messages", "unapplied_bytes", "inbox_messages"):
+            bound: int = getattr(self, name)
+            if bound < 1:
+                raise ValueError(f"{name} is {bound}, a number above 0 was expected")
         if self.token is not None:
             object.__setattr__(self, "token", check_token(self.token, "the token given"))

@@ -8,6 +8,7 @@ compute: that is what credit is counted in.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,8 @@ import numpy.typing as npt
 from service.wire_protocol import (
     NUMBER_LIMIT,
     Limits,
+    Open,
+    Opened,
     Segmentation,
     SegmentedByClient,
     SegmentedBySilence,
@@ -23,6 +26,25 @@ from service.wire_protocol import (
 )
 
 _OFFSET_LIMIT = 2**32
+
+
+def in_order(
+    times_us: npt.NDArray[np.integer], addresses: npt.NDArray[np.integer]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.integer]]:
+    """Return events ``[n]`` in the order of their times; equal times keep theirs.
+
+    Raises:
+        ValueError: They are not two vectors of one length.
+    """
+    if times_us.ndim != 1 or times_us.shape != addresses.shape:
+        raise ValueError(
+            f"times {times_us.shape} and addresses {addresses.shape}, two arrays [n] were expected"
+        )
+    times = times_us.astype(np.int64)
+    if np.any(times[1:] < times[:-1]):
+        order = np.argsort(times, kind="stable")
+        times, addresses = times[order], addresses[order]
+    return times, addresses
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +83,19 @@ class FrameSlicer:
         self._last_event_us = 0
         # ticks at the end of a silent segment: the next frame completes them
         self._owed = 0
+
+    @classmethod
+    def of_session(cls, request: Open, opened: Opened) -> Self:
+        """Follow a session from where it is, with a segment that an earlier client left open."""
+        slicer = cls(
+            tick_us=opened.tick_us,
+            late_us=request.late_us,
+            limits=opened.limits,
+            segmentation=request.segmentation,
+        )
+        if opened.open_segment_t_us is not None:
+            slicer.resume(opened.open_segment_t_us, opened.horizon_us)
+        return slicer
 
     def begin(self, t_us: int) -> None:
         """Note that a segment begins."""

@@ -9,10 +9,10 @@
         await client.drain()
         print(await anext(client))
 
-Messages are numbered and kept until the server has them, so that a lost connection costs time and
-nothing else: the client comes back by itself, sends again what the server does not have, and drops
-what the server tells twice. `send_buffer` says what is kept, `resumption` when a client comes back,
-`session_link` does it.
+Messages are numbered and kept until they are durable, so that a lost connection, and a server that
+falls and is restarted, cost time and nothing else: the client comes back by itself, sends again
+what the server does not have, and drops what the server tells twice. `send_buffer` says what is
+kept, `resumption` when a client comes back, `session_link` does it.
 """
 
 from collections import deque
@@ -27,7 +27,7 @@ import numpy.typing as npt
 from clients.client_options import ClientOptions
 from clients.connection_errors import ClientClosed, MessageRefused
 from clients.credentials import token_from_environment
-from clients.event_slicing import FrameSlice, FrameSlicer
+from clients.event_slicing import FrameSlice, FrameSlicer, in_order
 from clients.inbox import StreamMessage
 from clients.session_link import SessionLink
 from service.wire_protocol import (
@@ -37,7 +37,6 @@ from service.wire_protocol import (
     Open,
     Opened,
     SegmentMark,
-    SnapshotRequest,
     encode,
     encode_event_frame,
 )
@@ -100,15 +99,7 @@ class StreamingClient:
             # a cancelled or refused start leaves no connection behind
             await self._link.close(in_order=False)
             raise
-        self._slicer = FrameSlicer(
-            tick_us=self.opened.tick_us,
-            late_us=self._request.late_us,
-            limits=self.opened.limits,
-            segmentation=self._request.segmentation,
-        )
-        if self.opened.open_segment_t_us is not None:
-            # an earlier client left it open
-            self._slicer.resume(self.opened.open_segment_t_us, self.opened.horizon_us)
+        self._slicer = FrameSlicer.of_session(self._request, self.opened)
         return self
 
     async def __aexit__(
@@ -154,6 +145,16 @@ class StreamingClient:
         return base.classes + tuple(name for names in added for name in names)
 
     @property
+    def durable(self) -> int:
+        """Number of the newest message that the server can't lose any more."""
+        return self._link.buffer.durable
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether sending waits because the server does not make durable what it has."""
+        return self._link.buffer.is_full
+
+    @property
     def trouble(self) -> str | None:
         """Why there is no connection just now, while the client tries to come back; else None."""
         return self._link.trouble
@@ -186,7 +187,7 @@ class StreamingClient:
         """End the open segment; the server answers with its final prediction."""
         frames, ticks = self._frames.end(t_us)
         for frame in frames:
-            await self._send_frame(frame, _NO_EVENTS, _NO_EVENTS)
+            await self._send_frame(frame)
         await self._link.submit(
             lambda sequence: encode(
                 SegmentMark(action="end", segment=segment, t_us=t_us, sequence=sequence)
@@ -207,15 +208,7 @@ class StreamingClient:
         Raises:
             ValueError: The shapes differ.
         """
-        if times_us.ndim != 1 or times_us.shape != addresses.shape:
-            raise ValueError(
-                f"times {times_us.shape} and addresses {addresses.shape}, "
-                "two arrays [n] were expected"
-            )
-        times = times_us.astype(np.int64)
-        if np.any(times[1:] < times[:-1]):
-            order = np.argsort(times, kind="stable")
-            times, addresses = times[order], addresses[order]
+        times, addresses = in_order(times_us, addresses)
         for frame in self._frames.slice_events(times):
             part = slice(frame.start, frame.stop)
             await self._send_frame(frame, times[part] - frame.base_us, addresses[part])
@@ -223,7 +216,7 @@ class StreamingClient:
     async def advance_to(self, t_us: int) -> None:
         """Say that no event before ``t_us`` is to come, so that ticks until then are computed."""
         for frame in self._frames.advance(t_us):
-            await self._send_frame(frame, _NO_EVENTS, _NO_EVENTS)
+            await self._send_frame(frame)
 
     async def label(self, segment: int, target: int | str) -> None:
         """Tell the truth about a segment: a class by its index or by its name."""
@@ -265,9 +258,14 @@ class StreamingClient:
             raise MessageRefused(refusal.code, refusal.message)
         self._added[sequence] = added
 
-    async def request_snapshot(self) -> None:
-        """Have the session stored now."""
-        await self._link.submit(lambda sequence: encode(SnapshotRequest(sequence=sequence)))
+    async def snapshot(self) -> None:
+        """Have the session stored, and wait until everything sent so far is durable.
+
+        A server that can't store it says so by `snapshot_failed` and tries again.
+        """
+        self._link.buffer.want_snapshot()
+        self._link.notify()
+        await self._link.until(lambda: not self._link.buffer.is_snapshot_awaited)
 
     async def drain(self) -> None:
         """Wait until everything sent is applied; what it caused has arrived by then."""
@@ -291,8 +289,8 @@ class StreamingClient:
     async def _send_frame(
         self,
         frame: FrameSlice,
-        offsets_us: npt.NDArray[np.integer],
-        addresses: npt.NDArray[np.integer],
+        offsets_us: npt.NDArray[np.integer] = _NO_EVENTS,
+        addresses: npt.NDArray[np.integer] = _NO_EVENTS,
     ) -> None:
         await self._link.submit(
             lambda sequence: encode_event_frame(sequence, frame.base_us, offsets_us, addresses),

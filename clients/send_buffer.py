@@ -1,10 +1,13 @@
 """The messages that may still be needed: numbered, kept until they are safe, written in order.
 
 A message goes through four states: waiting to be written, written, applied by the server, durable.
-Durable ones are forgotten at once. Applied ones are kept within ``keep_bytes``, oldest forgotten
-first: they are needed only if a server loses what it applied, and a server that never makes
-anything durable (`ack.durable` stands still) must not fill the client's memory. Messages that are
-not applied are never forgotten; beyond ``unapplied_bytes`` of them no further one is taken.
+Only durable ones are forgotten: a server that restarts goes on from a snapshot and asks for all
+after it. What is kept is bounded, and once the bound is reached no further message is taken, so
+that nothing is ever forgotten that a server may ask for. Messages that are not applied have a
+narrower bound of their own.
+
+Servers store sessions every few seconds. A stream that fills half of the buffer meanwhile asks for
+a snapshot, so that it need not stop.
 """
 
 from collections.abc import Callable
@@ -27,11 +30,14 @@ class _Kept:
 class SendBuffer:
     """Numbered messages of one session; pure bookkeeping."""
 
-    def __init__(self, *, keep_bytes: int, unapplied_bytes: int, ticks_ahead: int) -> None:
+    def __init__(
+        self, *, keep_bytes: int, keep_messages: int, unapplied_bytes: int, ticks_ahead: int
+    ) -> None:
         self._ticks_ahead = ticks_ahead
         self._keep_bytes = keep_bytes
+        self._keep_messages = keep_messages
         self._unapplied_limit = unapplied_bytes
-        # by number, without gaps: from the oldest kept to the newest
+        # by number, without gaps: from the oldest that is not durable to the newest
         self._kept: dict[int, _Kept] = {}
         self._oldest = 1
         self._next_sequence: int | None = None
@@ -44,11 +50,21 @@ class SendBuffer:
         self._ticks_until_forgotten = 0
         self._ticks_until_applied = 0
         self._ticks_until_newest = 0
+        # up to which message somebody wants a snapshot that was not asked for yet; up to which this
+        # connection was asked for one; up to which somebody waits for it
+        self._wanted: int | None = None
+        self._asked_for = 0
+        self._awaited = 0
 
     @property
     def applied(self) -> int:
         """Number of the newest message that the server has applied."""
         return self._applied
+
+    @property
+    def durable(self) -> int:
+        """Number of the newest message that the server can't lose any more."""
+        return self._oldest - 1
 
     @property
     def newest(self) -> int:
@@ -62,8 +78,20 @@ class SendBuffer:
 
     @property
     def has_room(self) -> bool:
-        """Whether one more message may be appended."""
-        return self._next_sequence is not None and self._unapplied_total < self._unapplied_limit
+        """Whether one more message may be appended; it may go beyond a bound by its own size."""
+        return (
+            self._next_sequence is not None
+            and self._unapplied_total < self._unapplied_limit
+            and not self.is_full
+        )
+
+    @property
+    def is_full(self) -> bool:
+        """Whether as much waits to become durable as may."""
+        return self._holds(self._keep_bytes, self._keep_messages)
+
+    def _holds(self, n_bytes: int, n_messages: int) -> bool:
+        return self._kept_total >= n_bytes or len(self._kept) >= n_messages
 
     @property
     def is_written(self) -> bool:
@@ -84,11 +112,37 @@ class SendBuffer:
         ticks = self._kept[self._next_written].ticks_until - self._ticks_until_applied
         return nothing_under_way or ticks <= min(self._credit_ticks, self._ticks_ahead)
 
+    @property
+    def is_snapshot_due(self) -> bool:
+        """Whether the server should be asked to store what was written."""
+        if self._wanted is not None:
+            return self.written >= self._wanted
+        is_filling = self._holds(self._keep_bytes // 2, self._keep_messages // 2)
+        # one at a time, and each must bring something
+        return is_filling and self._asked_for <= self.durable < self.written
+
+    @property
+    def is_snapshot_awaited(self) -> bool:
+        """Whether a snapshot that somebody wants is not asked for or not stored yet."""
+        return self._wanted is not None or self._awaited > self.durable
+
+    def want_snapshot(self) -> None:
+        """Have the server asked for a snapshot of all messages so far; again, if it is lost."""
+        self._wanted = self._awaited = self.newest
+
+    def note_snapshot_asked(self) -> None:
+        """Note that the server was asked to store everything written so far."""
+        self._asked_for = self.written
+        self._wanted = None
+
     def attach(self, next_sequence: int, credit_ticks: int) -> None:
         """Begin to write to a new connection, from the message that the server expects.
 
+        After a lost connection that is the one after the last applied one; a server that was
+        restarted may expect an earlier one, but none that it called durable.
+
         Raises:
-            SessionLost: That message is forgotten already, or was never sent by this client.
+            SessionLost: That message was durable, or was never sent by this client.
         """
         if self._next_sequence is None:
             self._next_sequence = self._oldest = next_sequence
@@ -98,6 +152,9 @@ class SendBuffer:
                 f"{self._oldest} to {self._next_sequence}"
             )
         self._next_written = next_sequence
+        self._asked_for = 0
+        if self._awaited > self.durable:
+            self._wanted = self._awaited
         self._applied = next_sequence - 1
         self._credit_ticks = credit_ticks
         waiting = [self._kept[n] for n in range(next_sequence, self._next_sequence)]
@@ -136,16 +193,18 @@ class SendBuffer:
         return sequence, self._kept[sequence].payload
 
     def acknowledge(self, ack: Ack) -> None:
-        """Note how far the server has come, and forget what is not needed any more."""
+        """Note how far the server has come, and forget what is durable."""
         self._credit_ticks = ack.credit_ticks
         for sequence in range(self._applied + 1, min(ack.applied, self.newest) + 1):
             kept = self._kept[sequence]
             self._unapplied_total -= kept.n_bytes
             self._ticks_until_applied = kept.ticks_until
             self._applied = sequence
-        while self._oldest <= self._applied and (
-            self._oldest <= ack.durable or self._kept_total > self._keep_bytes
-        ):
+        self.note_durable(ack.durable)
+
+    def note_durable(self, durable: int) -> None:
+        """Forget the messages that the server can't lose any more."""
+        while self._oldest <= min(durable, self._applied):
             forgotten = self._kept.pop(self._oldest)
             self._kept_total -= forgotten.n_bytes
             self._ticks_until_forgotten = forgotten.ticks_until

@@ -24,6 +24,7 @@ from clients.connection_errors import (
     SessionLost,
 )
 from clients.inbox import Inbox, StreamMessage
+from clients.patience import Patience
 from clients.resumption import LOST, Farewell
 from clients.segment_lags import SegmentLags
 from clients.send_buffer import Payload, SendBuffer
@@ -39,10 +40,9 @@ from service.wire_protocol import (
     Prediction,
     ProtocolViolation,
     ServerMessage,
+    SnapshotRequest,
     encode,
 )
-
-_REMEMBERED = 1 << 16
 
 _log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class _Leaving(Enum):
 
     NO = auto()
     IN_ORDER = auto()
-    """Not before the server has said that it stored the session, if need be after coming back."""
+    """Not before everything is stored, if need be after coming back."""
 
     AT_ONCE = auto()
     """With a word if the server hears it, and never coming back."""
@@ -81,15 +81,16 @@ class SessionLink:
         self._leaving = _Leaving.NO
         # what was said about messages that somebody waits for
         self._refusals: dict[int, ErrorMessage | None] = {}
-        # how far the session was when the present connection began, and when that was
-        self._attached: tuple[int, float] | None = None
+        self._is_attached = False
+        self._patience = Patience(options.back_off, options.clock)
         self.opened: Opened | None = None
         self.trouble: str | None = None
         self.n_connections = 0
-        self.inbox = Inbox(options.inbox_messages, remembered=_REMEMBERED)
+        self.inbox = Inbox(options.inbox_messages, remembered=options.keep_messages)
         self.lags = SegmentLags(options.clock)
         self.buffer = SendBuffer(
             keep_bytes=options.keep_bytes,
+            keep_messages=options.keep_messages,
             unapplied_bytes=options.unapplied_bytes,
             ticks_ahead=options.ticks_ahead,
         )
@@ -108,7 +109,7 @@ class SessionLink:
     async def submit(
         self, write: Callable[[int], Payload], *, ticks: int = 0, ends: int | None = None
     ) -> int:
-        """Number a message and queue it; waits while too much is not applied yet.
+        """Number a message and queue it; waits while too much is not applied or durable yet.
 
         Args:
             write: Makes the message from its number.
@@ -145,11 +146,7 @@ class SessionLink:
             del self._refusals[sequence]
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait until a condition on the link holds.
-
-        Raises:
-            ClientError: The session is over and the condition does not hold.
-        """
+        """Wait until a condition on the link holds; `ClientError` if the session is over first."""
         while not condition():
             self._check_not_over()
             await self._changed.wait()
@@ -164,19 +161,21 @@ class SessionLink:
         """End the connection, within `ClientOptions.close_timeout_s`.
 
         Args:
-            in_order: Come back if the connection is lost before the server has said that it stored
-                everything. Otherwise messages that are not written yet are dropped, and without
-                a connection nothing is waited for.
+            in_order: Come back if the connection is lost before everything is stored. Otherwise
+                messages that are not written yet are dropped, and without a connection nothing is
+                waited for.
         """
         if self._runner is None:
             return
         self._leaving = _Leaving.IN_ORDER if in_order else _Leaving.AT_ONCE
         self.notify()
-        if in_order or self._attached is not None:
+        if self._is_attached or (in_order and not self._is_all_durable):
             await asyncio.wait({self._runner}, timeout=self._options.close_timeout_s)
         self._runner.cancel()
         with contextlib.suppress(asyncio.CancelledError, ClientError):
             await self._runner
+        if in_order and not self._is_all_durable:
+            _log.warning("closed, but messages after %d are not durable", self.buffer.durable)
 
     def notify(self) -> None:
         """Have everybody who waits look at their condition again."""
@@ -184,43 +183,33 @@ class SessionLink:
         self._changed = asyncio.Event()
 
     async def _stay_connected(self) -> None:
-        back_off = self._options.back_off
-        attempt = 0
         while True:
-            applied = self.buffer.applied
+            self._patience.dial(self.buffer.applied)
             end = await self._one_connection()
+            self._is_attached = False
             if self._has_left:
                 return
             if end.failure is not None:
                 raise end.failure
             if self.opened is None:
                 raise end.refusal
-            if self._made_progress_since(applied):
-                attempt = 0
-            self._attached = None
-            if attempt == back_off.attempts:
-                raise ServerUnreachable(f"gave up after {attempt} attempts: {end.refusal}")
-            delay_s = back_off.delay_s(attempt, at_least_s=end.retry_after_s)
-            attempt += 1
-            self.trouble = f"{end.refusal}; attempt {attempt} of {back_off.attempts} follows"
+            delay_s = self._patience.delay_s(end, self.buffer.applied)
+            self.trouble = self._patience.describe(end)
             self.notify()
             _log.info("session %s: %s in %.1f s", self.opened.session, self.trouble, delay_s)
-            await back_off.sleep(delay_s)
+            await self._options.back_off.sleep(delay_s)
+
+    @property
+    def _is_all_durable(self) -> bool:
+        return self.buffer.durable == self.buffer.newest
 
     @property
     def _has_left(self) -> bool:
         """Whether nothing is left to be done for an application that leaves."""
         if self._leaving is _Leaving.IN_ORDER:
-            return self._goodbye is not None and self._goodbye.reason == "closed"
+            goodbye = self._goodbye
+            return self._is_all_durable or (goodbye is not None and goodbye.reason == "closed")
         return self._leaving is _Leaving.AT_ONCE
-
-    def _made_progress_since(self, applied: int) -> bool:
-        """Tell whether the last connection was of use, so that patience begins anew."""
-        if self._attached is None:
-            return False
-        applied_at_first, since_s = self._attached
-        is_further = self.buffer.applied > min(applied, applied_at_first)
-        return is_further or self._options.clock() - since_s > self._options.back_off.longest_s
 
     async def _one_connection(self) -> Farewell:
         try:
@@ -239,8 +228,7 @@ class SessionLink:
                 tasks.create_task(self._write(socket))
                 tasks.create_task(self._read(socket))
         except* ConnectionClosed:
-            # how it was closed is in the socket, why in what was read before
-            pass
+            pass  # how it was closed is in the socket, why in what was read before
         except* ProtocolViolation as group:
             sentence = f"{self._url} does not speak {SUBPROTOCOL}: {group.exceptions[0]}"
             raise ServerUnreachable(sentence) from group
@@ -258,17 +246,25 @@ class SessionLink:
             update={"session": message.session, "epoch": message.epoch}
         )
         self.opened = message
-        self._attached = self.buffer.applied, self._options.clock()
+        self._is_attached = True
+        self._patience.attach(self.buffer.applied)
         self.trouble = None
         self.n_connections += 1
         self.notify()
 
     async def _write(self, socket: ClientConnection) -> None:
         while True:
-            await self.until(lambda: self.buffer.is_due or self._may_close)
+            await self.until(
+                lambda: self.buffer.is_snapshot_due or self.buffer.is_due or self._may_close
+            )
             if self._may_close:
                 await socket.send(encode(Close()))
                 return
+            if self.buffer.is_snapshot_due:
+                # without a number it takes effect after everything written before
+                await socket.send(encode(SnapshotRequest()))
+                self.buffer.note_snapshot_asked()
+                continue
             sequence, payload = self.buffer.take()
             await socket.send(payload)
             self.lags.write(sequence)
@@ -290,6 +286,7 @@ class SessionLink:
             self.inbox.forget(message.durable)
         elif isinstance(message, Goodbye):
             self._goodbye = message
+            self.buffer.note_durable(message.durable)
         elif isinstance(message, ErrorMessage) and message.fatal:
             self._error = message
         elif not isinstance(message, Opened) and self.inbox.put(

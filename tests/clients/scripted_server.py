@@ -33,6 +33,7 @@ from service.wire_protocol import (
     Prediction,
     SegmentMark,
     ServerMessage,
+    SnapshotRequest,
     decode_binary,
     decode_client_text,
     encode,
@@ -184,12 +185,26 @@ class FaithfulSession:
         cuts: For each connection, after how many messages it is cut; further ones stay.
         applied: Every message that was applied, in order.
         requests: Every ``open``.
+        retold: What is said again on each connection.
+        stored_every: After how many messages a snapshot is taken by itself; None: never.
+        snapshots: How many messages each snapshot holds, the last ones last.
+        falls_back: For each cut which snapshot it goes back to, as if the server were killed: 1 the
+            newest, 2 the one before it, as if the newest were damaged; further cuts leave the
+            session alive.
     """
 
     cuts: list[int] = field(default_factory=list)
     applied: list[ClientMessage | EventFrame] = field(default_factory=list)
     requests: list[Open] = field(default_factory=list)
     retold: list[ServerMessage] = field(default_factory=list)
+    stored_every: int | None = None
+    snapshots: list[int] = field(default_factory=lambda: [0])
+    falls_back: list[int] = field(default_factory=list)
+
+    @property
+    def durable(self) -> int:
+        """What the older of the two newest snapshots holds."""
+        return self.snapshots[-2] if len(self.snapshots) > 1 else 0
 
     async def __call__(self, peer: Peer) -> None:
         """Run one connection."""
@@ -201,22 +216,36 @@ class FaithfulSession:
         while n_left != 0:
             message = await peer.receive()
             if isinstance(message, Close):
-                await peer.say(self._ack(), Goodbye(reason="closed", durable=0))
+                self._store_all()
+                await peer.say(self._ack(), Goodbye(reason="closed", durable=self.durable))
                 return
+            if isinstance(message, SnapshotRequest):
+                self._store_all()
+                await peer.say(self._ack())
+                continue
             assert not isinstance(message, Open)
             assert message.sequence == len(self.applied) + 1
             self.applied.append(message)
             answers = self.answers(message)
             self.retold.extend(answers)
+            if self.stored_every and len(self.applied) % self.stored_every == 0:
+                self.snapshots.append(len(self.applied))
             if n_left is not None:
                 n_left -= 1
             if n_left != 0:
                 await peer.say(*answers, self._ack())
         # the answers to the last message are swallowed
+        if self.falls_back:
+            del self.snapshots[max(1, len(self.snapshots) + 1 - self.falls_back.pop(0)) :]
+            del self.applied[self.snapshots[-1] :]
+            self.retold = [answer for message in self.applied for answer in self.answers(message)]
         peer.cut()
 
+    def _store_all(self) -> None:
+        self.snapshots += [len(self.applied)] * 2
+
     def _ack(self) -> Ack:
-        return Ack(applied=len(self.applied), durable=0, credit_ticks=8192)
+        return Ack(applied=len(self.applied), durable=self.durable, credit_ticks=8192)
 
     @staticmethod
     def answers(message: ClientMessage | EventFrame) -> list[ServerMessage]:

@@ -1,6 +1,8 @@
 """How long a client waits before it comes back."""
 
-from clients.client_options import BackOff
+import pytest
+
+from clients.client_options import BackOff, ClientOptions
 
 
 def test_the_longest_wait_doubles_up_to_its_bound() -> None:
@@ -21,3 +23,8 @@ def test_jitter_comes_on_top_of_what_the_server_asks_for() -> None:
 
 def test_a_wait_after_very_many_attempts_is_still_finite() -> None:
     assert BackOff(longest_s=10.0, random=lambda: 1.0).delay_s(1000) == 10.0
+
+
+def test_a_bound_below_one_is_refused() -> None:
+    with pytest.raises(ValueError, match="keep_messages is 0"):
+        ClientOptions(keep_messages=0)

@@ -1,6 +1,7 @@
 """The client against a real WebSocket server whose moves the test decides."""
 
 import asyncio
+import dataclasses
 import logging
 from collections.abc import Awaitable, Callable
 
@@ -131,14 +132,15 @@ async def test_every_message_of_the_protocol_can_be_sent() -> None:
         await client.label_interval(1, 2, "one")
         await client.change_learning(mode="off", rate=0.5)
         await client.add_classes(["three"])
-        await client.request_snapshot()
+        await client.snapshot()
 
     assert session.applied == [
         Label(from_us=1, to_us=2, target="one", sequence=1),
         LearningChange(mode="off", rate=0.5, sequence=2),
         AddClasses(add=("three",), sequence=3),
-        SnapshotRequest(sequence=4),
     ]
+    # one for the wish, one at the close; each stores until everything is durable
+    assert session.snapshots == [0, 3, 3, 3, 3]
 
 
 async def test_fields_of_an_open_may_be_given_as_keywords() -> None:
@@ -751,6 +753,151 @@ async def test_what_a_restarted_server_computes_again_is_heard_once() -> None:
         (kind, segment) for segment in range(3) for kind in ("prediction", "learned")
     ]
     assert len(session.applied) == 15
+
+
+@pytest.mark.parametrize("falls_back", [1, 2])
+@pytest.mark.parametrize("cut", range(1, 12))
+async def test_a_server_that_is_killed_and_restarted_loses_and_doubles_nothing(
+    cut: int, falls_back: int
+) -> None:
+    whole = FaithfulSession(stored_every=3)
+    killed = FaithfulSession(stored_every=3, falls_back=[falls_back, 1, 1, 1], cuts=[cut, 4, 0, 7])
+
+    for session in (whole, killed):
+        async with (
+            ScriptedServer(*[session] * 5) as server,
+            StreamingClient.open(server.url, REQUEST, options=options()) as client,
+        ):
+            await stream(client, 3)
+        assert kinds(await heard(client)) == [
+            (kind, segment) for segment in range(3) for kind in ("prediction", "learned")
+        ]
+
+    # FaithfulSession itself insists on each number coming once, in order
+    assert [repr(m) for m in killed.applied if not isinstance(m, EventFrame)] == [
+        repr(m) for m in whole.applied if not isinstance(m, EventFrame)
+    ]
+    assert len(killed.applied) == len(whole.applied) == 15
+
+
+async def test_a_full_buffer_blocks_until_something_is_durable() -> None:
+    n_sent = 0
+    may_store = asyncio.Event()
+
+    async def slow(peer: Peer) -> None:
+        await peer.greet()
+        # four of four may wait; at two the client asks for a snapshot, once
+        said = await peer.receive_many(5)
+        assert said.count(SnapshotRequest()) == 1
+        await peer.say(Ack(applied=4, durable=0, credit_ticks=9))
+        await may_store.wait()
+        await peer.say(Ack(applied=4, durable=4, credit_ticks=9))
+        assert isinstance(await peer.receive(), Label)
+        await peer.say(Ack(applied=5, durable=5, credit_ticks=9))
+        await peer.end_in_order()
+
+    async def send(client: StreamingClient) -> None:
+        nonlocal n_sent
+        for number in range(5):
+            await client.label(number, 0)
+            n_sent += 1
+
+    bounded = dataclasses.replace(options(), keep_messages=4)
+    async with (
+        ScriptedServer(slow) as server,
+        StreamingClient.open(server.url, REQUEST, options=bounded) as client,
+    ):
+        sending = asyncio.create_task(send(client))
+        await client._link.until(lambda: client._link.buffer.applied == 4)  # noqa: SLF001
+        state = (n_sent, client.is_blocked, client.durable)
+        may_store.set()
+        await sending
+
+    assert state == (4, True, 0)
+    assert (n_sent, client.is_blocked, client.durable) == (5, False, 5)
+
+
+async def test_a_slow_rhythm_of_snapshots_does_not_stop_a_fast_stream() -> None:
+    # it never stores by itself
+    session = FaithfulSession()
+    bounded = dataclasses.replace(options(), keep_messages=10)
+
+    async with (
+        ScriptedServer(session) as server,
+        StreamingClient.open(server.url, REQUEST, options=bounded) as client,
+    ):
+        await stream(client, 20)
+
+    # 100 messages, of which 10 may wait: a snapshot for every four at the most, as the fifth calls
+    # for one, and one at the close
+    assert len(session.applied) == 100
+    assert 100 // 10 <= len(set(session.snapshots)) - 1 <= 100 // 4
+
+
+async def test_a_snapshot_is_waited_for_until_it_is_durable() -> None:
+    said: list[object] = []
+    asked = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.greet()
+        said.extend(await peer.receive_many(2))
+        failed = ErrorMessage(code="snapshot_failed", message="disk full", fatal=False)
+        await peer.say(Ack(applied=1, durable=0, credit_ticks=9), failed)
+        asked.set()
+        await peer.say(Ack(applied=1, durable=1, credit_ticks=9))
+        await peer.end_in_order()
+
+    async with (
+        ScriptedServer(script) as server,
+        StreamingClient.open(server.url, REQUEST, options=options()) as client,
+    ):
+        await client.label(0, 0)
+        await client.snapshot()
+
+        assert asked.is_set()
+        assert client.durable == 1
+        # the application hears why it took so long
+        assert await anext(client) == ErrorMessage(
+            code="snapshot_failed", message="disk full", fatal=False
+        )
+
+    assert said == [Label(segment=0, target=0, sequence=1), SnapshotRequest()]
+
+
+async def test_a_session_that_is_closed_before_it_is_stored_is_warned_about(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def forgetful(peer: Peer) -> None:
+        await peer.greet()
+        # applies all and says goodbye, but its disk is full
+        await peer.end_in_order()
+
+    async with (
+        ScriptedServer(forgetful) as server,
+        StreamingClient.open(server.url, REQUEST, options=options()) as client,
+    ):
+        await client.label(0, 0)
+
+    assert caplog.messages == ["closed, but messages after 0 are not durable"]
+
+
+async def test_leaving_while_the_server_is_away_is_prompt_if_everything_is_durable() -> None:
+    async def fall(peer: Peer) -> None:
+        await peer.greet()
+        await peer.receive()
+        await peer.say(Ack(applied=1, durable=1, credit_ticks=9))
+        await peer.close(1012)
+
+    # `close_timeout_s` is 5 s
+    async with (
+        ScriptedServer(fall) as server,
+        asyncio.timeout(4.0),
+        StreamingClient.open(server.url, REQUEST, options=options(forever())) as client,
+    ):
+        await client.label(0, 0)
+        await client.until_lost()
+
+    assert client.durable == 1
 
 
 async def test_lag_is_counted_from_the_end_of_a_segment_to_its_final_prediction() -> None:

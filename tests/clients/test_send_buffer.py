@@ -12,10 +12,13 @@ def attached(
     next_sequence: int = 1,
     credit: int = 100,
     keep: int = 1000,
+    messages: int = 1000,
     unapplied: int = 1000,
     ahead: int = 1000,
 ) -> SendBuffer:
-    buffer = SendBuffer(keep_bytes=keep, unapplied_bytes=unapplied, ticks_ahead=ahead)
+    buffer = SendBuffer(
+        keep_bytes=keep, keep_messages=messages, unapplied_bytes=unapplied, ticks_ahead=ahead
+    )
     buffer.attach(next_sequence, credit)
     return buffer
 
@@ -50,7 +53,7 @@ def test_messages_are_numbered_from_what_the_server_expects() -> None:
 
 
 def test_nothing_is_taken_before_a_session_is_attached() -> None:
-    buffer = SendBuffer(keep_bytes=1, unapplied_bytes=1, ticks_ahead=1)
+    buffer = SendBuffer(keep_bytes=1, keep_messages=1, unapplied_bytes=1, ticks_ahead=1)
 
     assert not buffer.has_room
     assert not buffer.is_due
@@ -152,26 +155,144 @@ def test_durable_messages_are_forgotten() -> None:
         buffer.attach(2, 1)
 
 
-def test_applied_messages_are_forgotten_beyond_the_bound_oldest_first() -> None:
-    buffer = attached(keep=25)
-    fill(buffer, 1, 1, 1)
+@pytest.mark.parametrize("bounds", [{"keep": 30}, {"messages": 3}])
+def test_what_is_not_durable_is_kept_and_blocks_at_its_bound(bounds: dict[str, int]) -> None:
+    buffer = attached(**bounds)
+    fill(buffer, 1, 1)
+    buffer.acknowledge(ack(2))
+    room = [buffer.has_room]
 
+    # thirty bytes, three messages
+    fill(buffer, 1)
     buffer.acknowledge(ack(3))
+    room.append(buffer.has_room)
+    assert buffer.is_full
+    # the first is still there, if a server should ask for it
+    buffer.attach(1, 1)
+    room.append(buffer.has_room)
+    buffer.acknowledge(ack(3, durable=1))
+    room.append(buffer.has_room)
 
-    # three of ten bytes: one must go to come below 25
-    buffer.attach(2, 1)
-    with pytest.raises(SessionLost):
-        buffer.attach(1, 1)
+    assert room == [True, False, False, True]
+    assert buffer.durable == 1
 
 
 def test_messages_that_are_not_applied_are_never_forgotten() -> None:
-    buffer = attached(keep=0, unapplied=10_000)
-    fill(buffer, *[0] * 100)
+    buffer = attached()
+    fill(buffer, *[0] * 50)
 
-    buffer.acknowledge(ack(10))
+    # a server that calls durable what it has not applied is not believed
+    buffer.acknowledge(ack(10, durable=40))
 
+    assert buffer.durable == 10
     buffer.attach(11, 0)
-    assert written(buffer) == list(range(11, 101))
+    assert written(buffer) == list(range(11, 51))
+
+
+def test_a_filling_buffer_asks_for_one_snapshot_at_a_time() -> None:
+    buffer = attached(messages=10)
+    due = []
+
+    def note() -> None:
+        due.append(buffer.is_snapshot_due)
+
+    fill(buffer, *[0] * 4)
+    written(buffer)
+    note()  # four of ten
+    fill(buffer, 0)
+    note()  # five of ten
+    buffer.note_snapshot_asked()
+    note()  # asked for 4, which were written
+    buffer.acknowledge(ack(4, durable=3))
+    fill(buffer, 0, 0, 0)
+    written(buffer)
+    note()  # five of ten, but 4 is not durable yet
+    buffer.acknowledge(ack(8, durable=4))
+    fill(buffer, 0)
+    written(buffer)
+    note()  # five again, nothing under way
+
+    assert due == [False, True, False, False, True]
+
+
+def test_a_buffer_full_of_what_is_not_written_asks_for_nothing() -> None:
+    buffer = attached(messages=4, credit=0)
+    fill(buffer, 1, 1, 1, 1)
+
+    due = [buffer.is_snapshot_due]
+    assert written(buffer) == [1]
+    # one was written: with it something could become durable
+    due.append(buffer.is_snapshot_due)
+
+    assert due == [False, True]
+
+
+def test_a_new_connection_is_asked_again() -> None:
+    buffer = attached(messages=4)
+    fill(buffer, 0, 0, 0)
+    written(buffer)
+    buffer.note_snapshot_asked()
+
+    buffer.attach(2, 100)
+    written(buffer)
+
+    assert buffer.is_snapshot_due
+
+
+def test_a_snapshot_that_somebody_wants_is_asked_for_after_all_that_was_sent_before() -> None:
+    buffer = attached()
+    fill(buffer, 0, 0)
+    buffer.want_snapshot()
+
+    due, awaited = [buffer.is_snapshot_due], []
+    written(buffer)
+    due.append(buffer.is_snapshot_due)
+    buffer.note_snapshot_asked()
+    due.append(buffer.is_snapshot_due)
+    for durable in (1, 2):
+        buffer.acknowledge(ack(2, durable=durable))
+        awaited.append(buffer.is_snapshot_awaited)
+
+    assert due == [False, True, False]
+    assert awaited == [True, False]
+
+
+def test_a_snapshot_is_wanted_even_if_everything_is_durable() -> None:
+    buffer = attached(next_sequence=9)
+
+    buffer.want_snapshot()
+
+    state = [(buffer.is_snapshot_awaited, buffer.is_snapshot_due)]
+    buffer.note_snapshot_asked()
+    state.append((buffer.is_snapshot_awaited, buffer.is_snapshot_due))
+
+    assert state == [(True, True), (False, False)]
+
+
+def test_a_snapshot_that_a_lost_connection_swallowed_is_wanted_again() -> None:
+    buffer = attached()
+    fill(buffer, 0, 0)
+    written(buffer)
+    buffer.want_snapshot()
+    buffer.note_snapshot_asked()
+
+    buffer.attach(1, 100)
+
+    due = [buffer.is_snapshot_due]
+    assert written(buffer) == [1, 2]
+    due.append(buffer.is_snapshot_due)
+
+    assert due == [False, True]
+
+
+def test_a_goodbye_tells_what_is_durable_too() -> None:
+    buffer = attached()
+    fill(buffer, 0, 0)
+    buffer.acknowledge(ack(2))
+
+    buffer.note_durable(2)
+
+    assert (buffer.durable, buffer.newest) == (2, 2)
 
 
 def test_too_many_bytes_that_are_not_applied_leave_no_room() -> None:

@@ -1,0 +1,32 @@
+"""What the page of the Python client shows works as it stands there."""
+
+import asyncio
+import os
+import re
+import sys
+from pathlib import Path
+
+from tests.end_to_end.running_server import RunningServer
+
+PAGE = Path(__file__).parents[2] / "docs" / "clients.md"
+
+
+async def test_the_examples_run_in_their_order(server: RunningServer, tmp_path: Path) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    script = tmp_path / "page.py"
+    script.write_text("\n".join(blocks).replace("ws://127.0.0.1:8700/v1/stream", server.url))
+
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(script),
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(PAGE.parents[1])},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    said, complaints = await asyncio.wait_for(process.communicate(), 300)
+
+    assert process.returncode == 0, complaints.decode()
+    assert [re.sub(r"\d+", "N", line.split(",")[0]) for line in said.decode().splitlines()] == [
+        *["heard low", "heard high"],
+    ]
