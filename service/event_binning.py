@@ -135,6 +135,11 @@ class EventBinner:
         self._keys: NDArray[np.int64] = np.empty(0, np.int64)
         self._counts: NDArray[np.int64] = np.empty(0, np.int64)
 
+    @property
+    def horizon_us(self) -> int | None:
+        """How far the clock has come; None before the first frame."""
+        return self._horizon_us
+
     def ticks_completed_by(self, horizon_us: int) -> int:
         """Return how many further ticks would be complete if the horizon moved to this time."""
         if self._horizon_us is not None:

@@ -136,3 +136,20 @@ class KeptSegments:
             number, _ = self._gone.popitem(last=False)
             # labels may come in any order, so what is forgotten need not rise
             self._forgotten_until = max(number, self._forgotten_until or 0)
+
+
+def after_first_event(number: int) -> Refusal:
+    """Say why a segment that has events can't be taught ahead."""
+    return Refusal(
+        "label_too_late",
+        f"the label for segment {number} came after its first event;"
+        " learning ahead expects it before",
+    )
+
+
+def too_long(segment: Segment) -> Refusal:
+    """Say why a segment can't be taught whose first ticks are gone."""
+    return Refusal(
+        "label_too_late",
+        f"segment {segment.number} is longer than the server keeps; its first ticks are gone",
+    )

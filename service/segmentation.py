@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from service.cutting import Counters, Cutting, StreamForm
 from service.errors import ProtocolViolation, Refusal
 from service.event_binning import BinnedFrame, EventBinner, TickBlock
-from service.kept_segments import KeptSegments
+from service.kept_segments import KeptSegments, after_first_event, too_long
 from service.segments import Segment, capture_segments, passage_through, restore_segments
 from service.settings import SessionSettings
 from service.state_tree import Tree, branch, whole, whole_or_none
@@ -94,6 +94,11 @@ class Segmentation(ABC):
         return self.kept.n_state_bytes(self.open_segment)
 
     @property
+    def horizon_us(self) -> int | None:
+        """How far the clock of the open segment has come, or of the stream that the server cuts."""
+        return None if self._binner is None else self._binner.horizon_us
+
+    @property
     def is_endless(self) -> bool:
         """Whether the stream is one segment without end."""
         return False
@@ -135,7 +140,7 @@ class Segmentation(ABC):
                 " learning ahead expects it before the segment's first event",
             )
         if not segment.is_whole:
-            raise _too_long(segment)
+            raise too_long(segment)
         self.kept.label(segment, target)
         return [lesson_of(segment, target, learns=learns)]
 
@@ -263,7 +268,7 @@ class Segmentation(ABC):
         if ahead and (segment.has_events or segment.n_ticks):
             raise after_first_event(segment.number)
         if not segment.is_whole:
-            raise _too_long(segment)
+            raise too_long(segment)
         if ahead:
             return [self._teach_ahead(segment, target)]
         segment.target = target
@@ -286,19 +291,3 @@ def lesson_of(about: Segment, target: int, *, learns: bool) -> Lesson:
     """Return the lesson of a whole segment."""
     course = passage_through(about, 0, about.n_ticks, opens=True)
     return Lesson(about, target, learns, (course,))
-
-
-def after_first_event(number: int) -> Refusal:
-    """Say why a segment that has events can't be taught ahead."""
-    return Refusal(
-        "label_too_late",
-        f"the label for segment {number} came after its first event;"
-        " learning ahead expects it before",
-    )
-
-
-def _too_long(segment: Segment) -> Refusal:
-    return Refusal(
-        "label_too_late",
-        f"segment {segment.number} is longer than the server keeps; its first ticks are gone",
-    )

@@ -325,6 +325,7 @@ class Session:
             server=version,
             open_segment=left_open.number if left_open else None,
             open_segment_t_us=left_open.begin_us if left_open else None,
+            horizon_us=cuts.horizon_us,
         )
 
     def deliver(self, delivery: Delivery) -> None:

@@ -69,6 +69,11 @@ class SilenceSegmentation(Segmentation):
         nothing = np.empty(0, np.int64)
         return self._cut(nothing, nothing, max(time_us, self._horizon_us))
 
+    @property
+    @override
+    def horizon_us(self) -> int | None:
+        return self._horizon_us
+
     @override
     def capture(self) -> Callable[[], Tree]:
         finish = super().capture()

@@ -14,7 +14,8 @@ from typing_extensions import override
 from service.cutting import Cutting, StreamForm
 from service.errors import Refusal
 from service.event_binning import BinnedFrame, EventBinner
-from service.segmentation import Segmentation, after_first_event
+from service.kept_segments import after_first_event
+from service.segmentation import Segmentation
 from service.segments import Passage, Segment, Stretch, passage_through
 from service.settings import SessionSettings
 from service.state_tree import Tree, branch

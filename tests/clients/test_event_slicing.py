@@ -1,12 +1,17 @@
 """Events are cut into frames that a server takes, and their ticks are counted as it counts them."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clients.event_slicing import FrameSlice, FrameSlicer
 from service.wire_protocol import (
     Limits,
+    NetworkRequest,
+    Open,
+    Opened,
+    RawSensor,
     Segmentation,
     SegmentedByClient,
     SegmentedBySilence,
@@ -217,6 +222,59 @@ def test_of_a_clock_that_is_not_known_the_worst_is_assumed() -> None:
     cutter.resume(100, None)
 
     assert list(cutter.slice_events(times(150))) == [FrameSlice(0, 1, 150, 5)]
+
+
+def opened(*, horizon_us: int, open_segment_t_us: int | None = None) -> Opened:
+    limits = Limits(
+        max_message_bytes=1 << 20, max_advance_ticks=10, kept_segments=1, kept_ticks=1, idle_s=1.0
+    )
+    return Opened(
+        session="s",
+        resumed=True,
+        epoch=1,
+        next_sequence=9,
+        credit_ticks=10,
+        classes=("a", "b"),
+        tick_us=100,
+        seed=1,
+        kernel="none",
+        limits=limits,
+        server="none",
+        horizon_us=horizon_us,
+        open_segment_t_us=open_segment_t_us,
+    )
+
+
+@pytest.mark.parametrize("phase", range(0, 150, 10))
+def test_a_stream_that_the_server_cuts_goes_on_from_its_clock_wherever_its_windows_lie(
+    phase: int,
+) -> None:
+    request = Open(
+        sensor=RawSensor(addresses=1),
+        network=NetworkRequest(classes=2),
+        segmentation=SegmentedByWindow(length_us=150),
+    )
+    # the truth: the first window began at 1000 + phase, the clock stands at 5000
+    truth = slicer(tick_us=100, segmentation=request.segmentation, ticks=10**6)
+    truth.resume(1000 + phase, 5000)
+
+    cutter = FrameSlicer.of_session(request, opened(horizon_us=5000))
+    frames = list(cutter.slice_events(times(5001, 20_000)))
+
+    # the server allows ten ticks a message
+    completed = [next(truth.advance(frame.base_us)).ticks for frame in frames]
+    assert max(completed) <= 10
+    assert sum(completed) == (20_000 - 1000 - phase) // 150 * 2 + (
+        (20_000 - 1000 - phase) % 150 // 100
+    ) - ((4000 - phase) // 150 * 2 + (4000 - phase) % 150 // 100)
+
+
+def test_a_segment_of_the_clients_goes_on_from_where_it_was_left() -> None:
+    request = Open(sensor=RawSensor(addresses=1), network=NetworkRequest(classes=2))
+
+    cutter = FrameSlicer.of_session(request, opened(open_segment_t_us=1000, horizon_us=1250))
+
+    assert list(cutter.slice_events(times(1300))) == [FrameSlice(0, 1, 1300, 1)]
 
 
 def test_after_an_end_nothing_is_owed() -> None:

@@ -77,7 +77,7 @@ async def perform(client: StreamingClient, listener: Listener, call: dict[str, o
         case {"call": "classes", "add": list(names)}:
             await client.add_classes(names)
         case {"call": "snapshot"}:
-            await client.request_snapshot()
+            await client.snapshot()
         case {"call": "settle"}:
             await client.drain()
             await client.until_read()
