@@ -26,7 +26,14 @@ from clients.datasets import Source, UnreadableSource, open_source
 from clients.optional_packages import MissingPackage, import_optional
 from clients.replay_arguments import Arguments, parse
 from clients.replay_progress import Phase, ReplayProgress
-from clients.replay_report import as_json, pass_table, progress_line, summary_line, test_line
+from clients.replay_report import (
+    as_json,
+    pass_table,
+    progress_line,
+    refusal_line,
+    summary_line,
+    test_line,
+)
 from clients.replay_stream import Pace, RecordingStream
 from clients.sdk import StreamingClient
 from service.wire_protocol import Open
@@ -260,6 +267,8 @@ def _report(arguments: Arguments, progress: ReplayProgress, failure: str | None)
         _say(pass_table(progress))
         if progress.test.n_segments:
             _say(test_line(progress))
+        if progress.last_error is not None:
+            _say(refusal_line(progress.last_error, progress.n_errors))
         _say(summary_line(progress))
     if arguments.json is not None:
         report = as_json(progress) | {"failure": failure, "arguments": asdict(arguments)}

@@ -3,6 +3,7 @@
 import math
 
 from clients.replay_progress import Phase, ReplayProgress, Score
+from service.wire_protocol import ErrorMessage
 
 _TABLE_ROWS = 20
 
@@ -52,6 +53,11 @@ def test_line(progress: ReplayProgress) -> str:
     """Write the accuracy on recordings that were never learnt."""
     score = progress.test
     return f"test_accuracy={_three(score.mean)} test_segments={score.n_segments}"
+
+
+def refusal_line(error: ErrorMessage, n_errors: int) -> str:
+    """Say how much the server refused, and what it said last."""
+    return f"{n_errors} refusals or remarks, the last one: {error.message} ({error.code})"
 
 
 def summary_line(progress: ReplayProgress) -> str:

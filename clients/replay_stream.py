@@ -84,6 +84,9 @@ class RecordingStream:
         self._pause_us = GAP_US
         if isinstance(self._segmentation, SegmentedBySilence):
             self._pause_us += self._segmentation.gap_us
+        elif not isinstance(self._segmentation, SegmentedByClient):
+            # the last tick that begins in an interval may end so much after it
+            self._pause_us += client.opened.tick_us
         self._stopping = asyncio.Event()
         self._answering = asyncio.Lock()
         self._refusal: ErrorMessage | None = None

@@ -343,6 +343,25 @@ def test_a_server_that_never_answered_leaves_a_result_too(
     assert (report["accuracy"], report["segments"]) == (None, 0)
 
 
+async def test_what_the_server_refused_is_said_at_the_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = write_spike_file(tmp_path / "train.h5", 1)
+    late = ErrorMessage(code="label_too_late", message="dropped", sequence=4, fatal=False)
+
+    async def refuse(peer: Peer) -> None:
+        await peer.greet()
+        await peer.say(late)
+        await peer.end_in_order()
+
+    async with ScriptedServer(refuse) as server:
+        await run_main(server, source, "--speed", "max")
+
+    assert capsys.readouterr().out.splitlines()[-2] == (
+        "1 refusals or remarks, the last one: dropped (label_too_late)"
+    )
+
+
 async def test_events_are_those_of_the_passes_as_ticks_are(tmp_path: Path) -> None:
     source = write_spike_file(tmp_path / "train.h5", 6)
     results = [tmp_path / name for name in ("alone.json", "tested.json")]

@@ -13,7 +13,7 @@ from tests.end_to_end.running_server import Weights, same_weights
 from tests.faults.server_process import ServerProcess, server_process
 
 N_SEGMENTS = 60
-KILLED_AFTER = (17, 34, 52)
+KILLED_AFTER = (17, 41)
 REQUEST = Open(
     session="s",
     sensor=RawSensor(addresses=8),
