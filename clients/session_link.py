@@ -8,7 +8,6 @@ Everything runs on one event loop; whoever waits for a change waits `until` its 
 """
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable
 from enum import Enum, auto
@@ -172,8 +171,9 @@ class SessionLink:
         if self._is_attached or (in_order and not self._is_all_durable):
             await asyncio.wait({self._runner}, timeout=self._options.close_timeout_s)
         self._runner.cancel()
-        with contextlib.suppress(asyncio.CancelledError, ClientError):
-            await self._runner
+        (end,) = await asyncio.gather(self._runner, return_exceptions=True)
+        if isinstance(end, Exception) and not isinstance(end, ClientError):
+            raise end
         if in_order and not self._is_all_durable:
             _log.warning("closed, but messages after %d are not durable", self.buffer.durable)
 
