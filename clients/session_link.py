@@ -16,12 +16,7 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from clients.client_options import ClientOptions
-from clients.connection_errors import (
-    ClientClosed,
-    ClientError,
-    ServerUnreachable,
-    SessionLost,
-)
+from clients.connection_errors import ClientClosed, ClientError, ServerUnreachable, SessionLost
 from clients.inbox import Inbox, StreamMessage
 from clients.patience import Patience
 from clients.resumption import LOST, Farewell
@@ -196,7 +191,7 @@ class SessionLink:
             delay_s = self._patience.delay_s(end, self.buffer.applied)
             self.trouble = self._patience.describe(end)
             self.notify()
-            _log.info("session %s: %s in %.1f s", self.opened.session, self.trouble, delay_s)
+            _log.info("%s in %.1f s", self.trouble, delay_s)
             await self._options.back_off.sleep(delay_s)
 
     @property
