@@ -59,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_model_commands(subjects: "Subjects") -> None:
-    models = subjects.add_parser("model", help="models that everybody may begin from")
+    models = subjects.add_parser("model", help="models that sessions may begin from")
     actions = models.add_subparsers(dest="action", required=True)
     add = actions.add_parser("add", help="publish a model file, as tclif-train writes it")
     add.add_argument("file", type=Path, help="the model file")
@@ -69,9 +69,21 @@ def _add_model_commands(subjects: "Subjects") -> None:
         help="what it is to be called; a name that is there gets a new version",
     )
     add.set_defaults(do=lambda options: _add_model(_models(options), options.file, options.name))
-    everything = actions.add_parser("list", help="show which models are published")
-    everything.set_defaults(do=lambda options: _list_models(_models(options)))
-    for action in (add, everything):
+    everything = actions.add_parser("list", help="show which models there are")
+    everything.set_defaults(do=lambda options: _list_models(_models(options), options.owner))
+    remove = actions.add_parser("remove", help="delete an older version, or a whole model")
+    remove.add_argument("name", help="what it is called")
+    remove.add_argument("--version", type=int, help="which one (default: all)")
+    remove.set_defaults(
+        do=lambda options: _remove_model(
+            _models(options), options.owner, options.name, options.version
+        )
+    )
+    for action in (everything, remove):
+        action.add_argument(
+            "--owner", default=EVERYBODY, help="whose model (default: what is published)"
+        )
+    for action in (add, everything, remove):
         action.add_argument("--data", help="the data folder (default: TCLIF_STORAGE__URL)")
 
 
@@ -165,8 +177,15 @@ def _add_model(models: ModelStore, file: Path, name: str) -> None:
     sys.stdout.write(f"{version.name}  {version.version}\n")
 
 
-def _list_models(models: ModelStore) -> None:
-    for known in models.visible(EVERYBODY):
+def _remove_model(models: ModelStore, owner: str, name: str, version: int | None) -> None:
+    for gone in models.remove(owner, name, version):
+        sys.stdout.write(f"{gone.name}  {gone.version}\n")
+
+
+def _list_models(models: ModelStore, owner: str) -> None:
+    for known in models.visible(owner):
+        if known.version.owner != owner:
+            continue
         network = known.document["network"]
         shape = "-".join(
             str(n) for n in (network["inputs"], *network["hidden"], network["classes"])

@@ -145,6 +145,26 @@ class ModelStore:
                 raise StorageFailure(f"model {name!r} reads back otherwise than it was written")
         return version
 
+    def remove(self, owner: str, name: str, version: int | None) -> list[ModelVersion]:
+        """Delete a version, or all of them; return what is gone.
+
+        The newest one stays as long as there are others: its number must not be given again.
+
+        Raises:
+            UnknownModel: There is no such model or version, or it is the newest of several.
+            StorageFailure: It can't be deleted.
+        """
+        with self._adding:
+            there = self._versions(owner, name)
+            gone = there if version is None else [v for v in there[:-1] if v == version]
+            if not gone:
+                which = "" if version is None else f" version {version}"
+                expected = f"one of {there[:-1]}, or all of {there}" if there else "a stored model"
+                raise UnknownModel(f"model {name!r}{which} came; expected {expected}")
+            for number in gone:
+                self._storage.delete(_path(ModelVersion(owner, name, number)))
+        return [ModelVersion(owner, name, number) for number in gone]
+
     def _check_quota(self, owner: str, n_bytes: int) -> None:
         mine = [record for record in self._everything() if record.version.owner == owner]
         if len(mine) >= self._quota.models:

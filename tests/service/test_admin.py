@@ -136,6 +136,26 @@ def test_published_models_are_listed_with_their_shape(
     assert capsys.readouterr().out.splitlines() == ["digits  1  5-4-3-3"]
 
 
+def test_models_are_removed_by_name_and_owner(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = str(tmp_path / "elsewhere")
+    store = ModelStore(Storage(place), QuotaSettings())
+    for owner in (EVERYBODY, "alice", "alice"):
+        store.add(owner, "digits", small_model())
+
+    remove = ["model", "remove", "digits", "--data", place]
+    assert main([*remove, "--owner", "alice", "--version", "1"]) == 0
+    assert main([*remove, "--version", "7"]) == 2
+    assert main(["model", "list", "--owner", "alice", "--data", place]) == 0
+    assert main(remove) == 0
+
+    told = capsys.readouterr()
+    assert told.out.splitlines() == ["digits  1", "digits  2  5-4-3-3", "digits  1"]
+    assert "model 'digits' version 7 came; expected" in told.err
+    assert [known.version for known in store.visible("alice")] == [("alice", "digits", 2)]
+
+
 @pytest.mark.parametrize("name", ["", "a/b", "..", "x" * 129])
 def test_a_model_needs_a_name_that_an_open_can_say(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str

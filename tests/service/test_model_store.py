@@ -164,3 +164,41 @@ def test_a_principals_model_files_are_bounded_together(tmp_path: Path) -> None:
 
     with pytest.raises(QuotaExceeded, match=f"expected at most {n_bytes} together"):
         store.add("alice", "a", small_model())
+
+
+def test_an_older_version_can_be_removed_and_its_number_is_not_given_again(
+    store: ModelStore,
+) -> None:
+    for _ in range(3):
+        store.add("alice", "digits", small_model())
+
+    assert store.remove("alice", "digits", 1) == [ModelVersion("alice", "digits", 1)]
+    with pytest.raises(UnknownModel, match=r"version 3 came; expected one of \[2\], or all"):
+        store.remove("alice", "digits", 3)
+    with pytest.raises(UnknownModel, match="version 1 came"):
+        store.remove("alice", "digits", 1)
+
+    assert [record.version.version for record in store.records("alice", "digits")] == [2, 3]
+    assert store.add("alice", "digits", small_model()).version == 4
+
+
+def test_a_removed_model_is_unknown_and_makes_room(tmp_path: Path) -> None:
+    store = ModelStore(Storage(str(tmp_path)), QuotaSettings(models=1))
+    store.add("alice", "digits", small_model())
+
+    store.remove("alice", "digits", None)
+
+    with pytest.raises(UnknownModel):
+        store.newest("alice", "digits")
+    assert names(store, "alice") == []
+    store.add("alice", "letters", small_model())
+
+
+def test_what_is_not_there_is_not_removed(store: ModelStore) -> None:
+    store.add("alice", "digits", small_model())
+
+    for owner, name in (("bob", "digits"), (EVERYBODY, "digits"), ("alice", "letters")):
+        with pytest.raises(UnknownModel, match="expected a stored model"):
+            store.remove(owner, name, None)
+
+    assert names(store, "alice") == [("digits", 1, False)]
