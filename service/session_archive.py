@@ -14,7 +14,7 @@ from service.settings import SessionSettings
 from service.snapshot_format import Manifest
 from service.snapshot_shelf import WITNESSES
 from service.snapshot_store import SnapshotStore, StoredSnapshot, folder_of
-from service.state_tree import Tree, branch, whole
+from service.state_tree import Tree, branch, text, whole
 from service.storage_threads import StorageThreads
 
 _UNFIT = (ValueError, LookupError, TypeError, AttributeError, StopIteration)
@@ -147,11 +147,13 @@ class SessionArchive:
             state = branch(tree, "session")
             configuration = SessionConfiguration.restored(branch(tree, "configuration"))
             settings = self._settings.with_created(branch(tree, "limits"))
-            epoch, seed = whole(state, "epoch"), whole(state, "seed")
+            epoch, seed, kernel = whole(state, "epoch"), whole(state, "seed"), text(state, "kernel")
         except _UNFIT as error:
             raise _unfit(error) from error
         network = await asyncio.wrap_future(
-            self._engine.call(lambda: self._engine.open_network(configuration, seed, settings))
+            self._engine.call(
+                lambda: self._engine.open_network(configuration, seed, settings, kernel=kernel)
+            )
         )
         session = Session(
             key,

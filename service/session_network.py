@@ -93,6 +93,10 @@ class SessionNetwork:
         """Its place in the learner."""
         return self.seat.slot
 
+    def leave(self) -> None:
+        """Free its slot."""
+        self._pool.close(self.seat)
+
     def next_row(self, inbox: deque[Work], visit_ticks: int) -> Row | None:
         """Do what costs nothing and return the next ticks to compute, if any.
 

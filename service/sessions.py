@@ -57,6 +57,7 @@ class Engine(Protocol):
         seed: int,
         settings: SessionSettings,
         weights: Weights | None = None,
+        kernel: str | None = None,
     ) -> SessionNetwork:
         """Make a session's network; on the engine thread.
 
@@ -65,6 +66,7 @@ class Engine(Protocol):
             seed: What its first weights come from, unless ``weights`` are given.
             settings: What sessions may hold.
             weights: All of its first weights.
+            kernel: What it computes with; that of new sessions if not given.
         """
 
     def close_network(self, session: "Session") -> None:
@@ -226,7 +228,12 @@ class Session:
             InternalFailure: It is quarantined; raised by the future.
         """
         intake = self.intake.capture()
-        session: Tree = {"epoch": self.epoch, "seed": self.seed, "received": self.received}
+        session: Tree = {
+            "epoch": self.epoch,
+            "seed": self.seed,
+            "kernel": self.network.learner.kernel_name,
+            "received": self.received,
+        }
 
         def finish() -> Tree:
             network = self.network

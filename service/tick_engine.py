@@ -49,7 +49,7 @@ class TickEngine:
         self._telemetry = telemetry
         self._loop = loop
         self._scheduler: TickScheduler[Session] = TickScheduler(settings)
-        self._pool = LearnerPool(partial(Learner, kernel=settings.kernel))
+        self._pools: dict[str, LearnerPool] = {}
         # sessions that have work, each at most once; calls to run between batches; None to stop
         self._mail: queue.SimpleQueue[Session | Callable[[], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="tick-engine", daemon=True)
@@ -97,24 +97,32 @@ class TickEngine:
         seed: int,
         settings: SessionSettings,
         weights: Weights | None = None,
+        kernel: str | None = None,
     ) -> SessionNetwork:
         """Make a session's network; on the engine thread."""
         rate = configuration.request.learning.rate
-        seat = self._pool.open(configuration.network, configuration.learning, seed=seed, rate=rate)
+        pool = self._pool(kernel or self._settings.kernel)
+        seat = pool.open(configuration.network, configuration.learning, seed=seed, rate=rate)
         if weights is not None:
             seat.learner.load_weights(seat.slot, weights)
-        return SessionNetwork(self._pool, seat, configuration, settings)
+        return SessionNetwork(pool, seat, configuration, settings)
+
+    def _pool(self, kernel: str) -> LearnerPool:
+        """Return the learners that compute with a kernel: a session keeps that of its creation."""
+        if kernel not in self._pools:
+            self._pools[kernel] = LearnerPool(partial(Learner, kernel=kernel))
+        return self._pools[kernel]
 
     def bank_bytes(self) -> int:
         """Return what the learners take in memory, free slots included; on the engine thread."""
-        return self._pool.memory_bytes
+        return sum(pool.memory_bytes for pool in self._pools.values())
 
     def close_network(self, session: Session) -> None:
         """Free a session's slot and forget what was queued; on the engine thread."""
         self._scheduler.discard(session)
         deleted = InternalFailure(f"session {session.name!r} was deleted")
         session.network.fail(deleted, session.inbox)
-        self._pool.close(session.network.seat)
+        session.network.leave()
 
     def _run(self) -> None:
         while self._take_mail():

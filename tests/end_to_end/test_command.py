@@ -12,10 +12,10 @@ REPOSITORY = Path(__file__).parents[2]
 START_TIMEOUT_S = 120.0
 
 
-async def test_the_command_serves_until_a_signal_and_says_goodbye() -> None:
+async def test_the_command_serves_until_a_signal_and_says_goodbye(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "service", "--port", "0"),
+        *("-m", "service", "--port", "0", "--data", str(tmp_path)),
         cwd=REPOSITORY,
         env={"TCLIF_ENGINE__KERNEL": "reference"},
         stderr=asyncio.subprocess.PIPE,
@@ -45,6 +45,9 @@ async def test_the_command_serves_until_a_signal_and_says_goodbye() -> None:
             await process.wait()
 
     assert of_kind("learned", heard)
-    assert (partner.heard[-1]["reason"], code) == ("draining", 1012)
+    goodbye = partner.heard[-1]
+    assert (goodbye["reason"], code) == ("draining", 1012)
+    # everything was stored before
+    assert (goodbye["durable"], goodbye["retry_after_ms"]) == (5, 1000)
     # ended by the signal it was sent, or as having done so
     assert status in (0, -signal.SIGTERM)

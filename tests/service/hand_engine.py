@@ -69,8 +69,10 @@ class HandEngine:
         seed: int,
         settings: SessionSettings,
         weights: Weights | None = None,
+        kernel: str | None = None,
     ) -> SessionNetwork:
         """Make a session's network."""
+        assert kernel in (None, "reference"), "tests keep to one kernel"
         rate = configuration.request.learning.rate
         seat = self._pool.open(configuration.network, configuration.learning, seed=seed, rate=rate)
         if weights is not None:

@@ -257,6 +257,16 @@ async def test_every_kind_of_learning_goes_on_bit_for_bit(
     assert same(await house.captured(session), expected)
 
 
+async def test_a_session_keeps_the_kernel_of_its_creation(tmp_path: Path) -> None:
+    house = Household(tmp_path)
+    session, opened, _ = await house.open()
+
+    state = (await house.captured(session))["session"]
+
+    assert isinstance(state, dict)
+    assert state["kernel"] == opened.kernel == "reference"
+
+
 async def test_bounds_stay_those_of_the_creation(tmp_path: Path) -> None:
     house = Household(tmp_path, session={"kept_segments": 3})
     session, first, _ = await house.open()
