@@ -456,8 +456,8 @@ def test_a_frozen_session_takes_its_weights_and_its_state_alone() -> None:
     network = NetworkSpec(inputs=2, hidden=(3,), classes=2, recurrent=False)
 
     # parameters 2*3 + 3 + 3*2 + 2 + 4 scalars = 21, padded to 32; state 4*3 + 2 logits = 14,
-    # padded to 16, twice; sums 2*(2 + 1) doubles, counters 2*(3 + 1), updates 2, rate, seed
-    assert Learner.session_bytes(network, FROZEN) == 4 * (32 + 2 * 16) + 8 * (6 + 8 + 2 + 1 + 1)
+    # padded to 16, twice; sums 2*(2 + 1) doubles, counters 2*(3 + 1), and five numbers more
+    assert Learner.session_bytes(network, FROZEN) == 4 * (32 + 2 * 16) + 8 * (6 + 8 + 5)
     assert Learner.session_bytes(
         network, LearningSpec(update="frozen", feedback="broadcast", filter_hidden_traces=True)
     ) == Learner.session_bytes(network, FROZEN)
