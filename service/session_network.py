@@ -7,7 +7,6 @@ ticks are computed in their order.
 
 import math
 from collections import deque
-from dataclasses import replace
 from typing import assert_never
 
 import numpy as np
@@ -19,6 +18,7 @@ from service.lesson_course import LessonCourse, learned_message
 from service.prequential_accuracy import PrequentialAccuracy
 from service.retold_messages import RetoldMessages
 from service.running_segment import RunningSegment
+from service.seated_network import SeatedNetwork
 from service.segments import Segment, Stretch
 from service.settings import SessionSettings
 from service.state_tree import Tree, branch, listed, truth, whole
@@ -47,7 +47,7 @@ from service.work import (
     TeachAhead,
     Work,
 )
-from tclif_core import Learner, SlotIndex, Strand, grow_rows, grow_state
+from tclif_core import Learner, SlotIndex, Strand
 
 
 class SessionNetwork:
@@ -60,8 +60,7 @@ class SessionNetwork:
         configuration: SessionConfiguration,
         settings: SessionSettings,
     ) -> None:
-        self.seat = seat
-        self._pool = pool
+        self._seated = SeatedNetwork(pool, seat)
         self.accuracy = PrequentialAccuracy(settings.accuracy_window)
         self.tally = TickTally()
         self.n_labelled = 0
@@ -84,8 +83,13 @@ class SessionNetwork:
         self.retold = RetoldMessages()
 
     @property
+    def seat(self) -> Seat:
+        """Where its learner's share of it is; elsewhere once classes were added."""
+        return self._seated.seat
+
+    @property
     def learner(self) -> Learner:
-        """The learner that its slot is in; another one once classes were added."""
+        """The learner that its slot is in."""
         return self.seat.learner
 
     @property
@@ -95,7 +99,7 @@ class SessionNetwork:
 
     def leave(self) -> None:
         """Free its slot."""
-        self._pool.close(self.seat)
+        self._seated.leave()
 
     def next_row(self, inbox: deque[Work], visit_ticks: int) -> Row | None:
         """Do what costs nothing and return the next ticks to compute, if any.
@@ -171,9 +175,8 @@ class SessionNetwork:
     def capture(self) -> Tree:
         """Return all that the network is, between two messages."""
         assert self._row is None, "between two messages nothing is in progress"
-        rows = self.learner.export(self.slot)
         return {
-            "rows": {name: row.numpy() for name, row in rows.items()},
+            "rows": self._seated.capture(),
             "accuracy": self.accuracy.capture(),
             "tally": self.tally.capture(),
             "n_labelled": self.n_labelled,
@@ -194,10 +197,7 @@ class SessionNetwork:
             ValueError: The tree does not fit; the network is of no use any more.
         """
         self.running.restore(branch(tree, "running"), open_segment)
-        if len(self.running.class_names) > self.learner.network.classes:
-            self.seat = self._pool.grow(self.seat, len(self.running.class_names))
-        rows = {name: np.array(row) for name, row in branch(tree, "rows").items()}
-        self.learner.replace(self.slot, rows)
+        self._seated.restore(branch(tree, "rows"), len(self.running.class_names))
         self.accuracy.restore(branch(tree, "accuracy"))
         self.tally.restore(branch(tree, "tally"))
         self.n_labelled = whole(tree, "n_labelled")
@@ -213,18 +213,8 @@ class SessionNetwork:
         Raises:
             Refusal: They are those of another network.
         """
-        rows = {name: np.array(row) for name, row in branch(tree, "rows").items()}
-        spec = self.learner.network
         n_classes = len(listed(branch(tree, "running"), "class_names"))
-        try:
-            if n_classes < spec.classes:
-                # classes that came since begin anew
-                before = replace(spec, classes=n_classes)
-                grown = grow_rows(before, self.learner.learning, rows, spec.classes)
-                rows = {name: row.numpy() for name, row in grown.items()}
-            self.learner.roll_back(self.slot, rows)
-        except ValueError as error:
-            raise Refusal("bad_value", f"the snapshot does not fit the session: {error}") from error
+        self._seated.roll_back(branch(tree, "rows"), n_classes)
         self.learning_stopped = truth(tree, "learning_stopped")
 
     def _start(self, work: Work) -> None:  # noqa: C901, PLR0912 - one flat case for each kind of work
@@ -267,12 +257,8 @@ class SessionNetwork:
         self.learner.begin_segment(self.slot, Strand.LIVE, carry_state=self._carry_state)
 
     def _grow(self, work: GrowClasses) -> None:
-        network, learning = self.learner.network, self.learner.learning
         names = (*self.running.class_names, *work.names)
-        for stretch in work.stretches:
-            if stretch.state is not None:
-                stretch.state = grow_state(network, learning, stretch.state, len(names))
-        self.seat = self._pool.grow(self.seat, len(names))
+        self._seated.grow(len(names), work.stretches)
         self.running.grow(names)
 
     def _end(self, segment: Segment) -> None:
