@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -23,8 +24,10 @@ def token(engine: Engine) -> str:
 
 
 @pytest.fixture
-def client(token: str) -> httpx.Client:
-    return httpx.Client(base_url=SERVER, headers={"Authorization": f"Bearer {token}"}, timeout=30)
+def client(token: str) -> Iterator[httpx.Client]:
+    shown = {"Authorization": f"Bearer {token}"}
+    with httpx.Client(base_url=SERVER, headers=shown, timeout=30) as client:
+        yield client
 
 
 def lessons(client: httpx.Client, session: str, at_least: int) -> JsonObject | None:
