@@ -4,6 +4,7 @@
 `test_fatal_errors` and `test_labels`; here it only has to be told.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,8 +13,10 @@ import numpy as np
 import pytest
 
 from service import websocket_route
+from service.errors import StorageFailure
 from service.principals import Role, SessionKey
 from service.sessions import Session
+from service.storage import Storage
 from service.token_file import new_token, write_tokens
 from tests.end_to_end.conftest import Serve
 from tests.end_to_end.conversation_partner import (
@@ -46,6 +49,7 @@ CODES: set[Told] = {
     (1000, "taken_over"),
     (1009, "frame_too_large"),
     (1012, "draining"),
+    (1013, "overloaded"),
     (1013, "slow_reader"),
     (4400, "bad_message"),
     (4400, "bad_address"),
@@ -63,6 +67,7 @@ CODES: set[Told] = {
     (None, "label_too_late"),
     (None, "label_duplicate"),
     (None, "unknown_segment"),
+    (None, "snapshot_failed"),
     # the project's own, where the protocol has no name for it
     (None, "bad_value"),
     (None, "learning_stopped"),
@@ -84,7 +89,8 @@ def reaches(close_code: int | None, code: str) -> Callable[[Scenario], Scenario]
 
 async def end_of(partner: Partner) -> Told:
     """Read to the end; return the close code and the last error's code or goodbye's reason."""
-    close_code = await partner.closed()
+    async with asyncio.timeout(TIMEOUT_S):
+        close_code = await partner.closed()
     last = partner.heard[-1]
     return close_code, str(last["code"] if last["type"] == "error" else last["reason"])
 
@@ -173,6 +179,32 @@ async def read_slowly(serve: Serve, monkeypatch: pytest.MonkeyPatch, _path: Path
         return await end_of(slow)
 
 
+def fail_to_write(_storage: Storage, name: str, _contents: bytes) -> None:
+    raise StorageFailure(f"{name} can't be written: the disk of this test is full")
+
+
+@reaches(1013, "overloaded")
+async def open_on_a_full_disk(serve: Serve, monkeypatch: pytest.MonkeyPatch, _path: Path) -> Told:
+    async with serve() as server, connected(server.url) as partner:
+        with monkeypatch.context() as patch:
+            patch.setattr(Storage, "write", fail_to_write)
+            await partner.say(SMALL_OPEN)
+            return await end_of(partner)
+
+
+@reaches(None, "snapshot_failed")
+async def store_on_a_full_disk(serve: Serve, monkeypatch: pytest.MonkeyPatch, _path: Path) -> Told:
+    async with serve() as server, connected(server.url) as partner:
+        await partner.open()
+        with monkeypatch.context() as patch:
+            patch.setattr(Storage, "write", fail_to_write)
+            await partner.send(*segment(0), {"type": "snapshot"})
+            error = await partner.until("error")
+        await partner.send(label(0, 1))
+        await partner.settle()
+        return None, str(error["code"])
+
+
 @reaches(4401, "unauthorized")
 async def lose_the_token(serve: Serve, _monkeypatch: pytest.MonkeyPatch, path: Path) -> Told:
     tokens = path / "tokens.json"
@@ -207,7 +239,7 @@ async def be_silent(serve: Serve, _monkeypatch: pytest.MonkeyPatch, _path: Path)
 
 @reaches(4429, "quota")
 async def ask_for_too_much(serve: Serve, _monkeypatch: pytest.MonkeyPatch, _path: Path) -> Told:
-    async with serve(session={"max_sessions": 1}) as server, connected(server.url) as partner:
+    async with serve(quota={"sessions": 1}) as server, connected(server.url) as partner:
         await converse(server.url, [])
         await partner.say(SMALL_OPEN | {"session": "second"})
         return await end_of(partner)
