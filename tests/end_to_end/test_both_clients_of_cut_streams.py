@@ -1,4 +1,4 @@
-"""The clients of both languages in streams that the server cuts, with labels for times."""
+"""The clients of both languages in streams that the server cuts, and with classes that grow."""
 
 from tests.end_to_end.both_languages import assert_as_raw, both
 from tests.end_to_end.conversation_partner import (
@@ -9,6 +9,7 @@ from tests.end_to_end.conversation_partner import (
     events,
     label,
     of_kind,
+    segment,
     spikes,
 )
 from tests.end_to_end.running_server import RunningServer
@@ -78,3 +79,25 @@ async def test_an_endless_stream_is_labelled_by_time(server: RunningServer, lang
 
     assert codes(heard) == ["unknown_segment", "label_duplicate"]
     assert len(of_kind("learned", heard)) == 2
+
+
+@both
+async def test_a_session_learns_classes_that_came_later(
+    server: RunningServer, language: str
+) -> None:
+    grow: Message = {"type": "classes", "add": ["three", "four"]}
+    messages = [
+        *segment(0, 1),
+        grow,
+        *segment(1),
+        label(1, "four"),
+        *segment(2, 3),
+        *segment(3, 0),
+    ]
+
+    heard = await assert_as_raw(server, language, messages)
+
+    assert codes(heard) == []
+    assert [learned["target"] for learned in of_kind("learned", heard)] == [1, 4, 3, 0]
+    finals = [p for p in of_kind("prediction", heard) if p["final"]]
+    assert [str(p["probabilities"]).count(",") for p in finals] == [2, 4, 4, 4]
