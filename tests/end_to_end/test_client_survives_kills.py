@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from clients.client_options import BackOff, ClientOptions
 from clients.inbox import StreamMessage
@@ -71,6 +72,7 @@ def told(heard: list[StreamMessage]) -> tuple[list[Prediction], list[Learned]]:
     return finals, [m for m in heard if isinstance(m, Learned)]
 
 
+@pytest.mark.slow
 async def test_a_server_killed_in_mid_stream_changes_nothing_that_is_learnt_or_heard(
     tmp_path: Path,
 ) -> None:
@@ -91,6 +93,7 @@ async def test_a_server_killed_in_mid_stream_changes_nothing_that_is_learnt_or_h
     assert same_weights(weights, weights_after)
 
 
+@pytest.mark.slow
 async def test_a_closed_session_is_all_on_disk(tmp_path: Path) -> None:
     # so rarely that only the end of the block stores it
     settings = {"tclif_storage__snapshot_every_s": "3600"}

@@ -48,3 +48,23 @@ async def test_a_replay_goes_on_where_another_one_died_in_mid_segment(
     state = await server.state("toy")
     # the segment that was left open ended without a label
     assert state["segments"] == {"open": None, "kept": 1, "dropped": 0, "labelled": 8}
+
+
+@pytest.mark.parametrize("segmentation", ["silence", "window", "none"])
+async def test_a_stream_that_the_server_cuts_is_learnt_and_gone_on_with(
+    server: RunningServer,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    segmentation: str,
+) -> None:
+    source = write_spike_file(tmp_path / "train.h5", 4)
+    options = ("--segmentation", segmentation, "--gap-ms", "100", "--test", source)
+
+    codes = [await run(server, source, *options) for _ in range(2)]
+
+    # the second run goes on after the clock of the first one: nothing of it is late
+    said = capsys.readouterr().out
+    assert codes == [0, 0]
+    assert "remarks" not in said
+    assert said.count("segments=4 ") == 2
+    assert said.count("test_segments=4") == 2
