@@ -17,7 +17,7 @@ ROOT: Final = Path(__file__).parents[2]
 PROJECT: Final = "tclif-test"
 
 # not the stack's own ports: one may be running here
-PORTS: Final = {"TCLIF_PORT": "18700", "PROMETHEUS_PORT": "19090", "GRAFANA_PORT": "13000"}
+PORTS: Final = {"SERVER_PORT": "18700", "PROMETHEUS_PORT": "19090", "GRAFANA_PORT": "13000"}
 
 _BUILD_S = 1200
 _COMMAND_S = 300

@@ -12,7 +12,7 @@ from tests.compose.conftest import wait_until_healthy
 from tests.compose.engine import PORTS, ROOT, CommandFailed, Engine, state, wait_for
 from tests.docker.dashboard import Panel, read_panels
 
-SERVER = f"http://127.0.0.1:{PORTS['TCLIF_PORT']}"
+SERVER = f"http://127.0.0.1:{PORTS['SERVER_PORT']}"
 PROMETHEUS = f"http://127.0.0.1:{PORTS['PROMETHEUS_PORT']}"
 JSON = {"Content-Type": "application/json"}
 JsonObject = dict[str, object]
