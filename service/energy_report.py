@@ -5,6 +5,7 @@ from typing import NamedTuple
 from service.session_network import SessionNetwork
 from tclif_core import (
     Activity,
+    Learner,
     Operations,
     Strand,
     inference_operations,
@@ -16,14 +17,17 @@ class EnergyReport(NamedTuple):
     """Since the session began, ticks of lessons included.
 
     Attributes:
-        spikes: Spikes of each hidden layer.
         inference: What predicting took.
         learning: What learning took.
     """
 
-    spikes: tuple[int, ...]
     inference: Operations
     learning: Operations
+
+    @property
+    def joules(self) -> float:
+        """Both together."""
+        return self.inference.joules + self.learning.joules
 
     def to_json(self) -> dict[str, object]:
         """Return it as pages show it."""
@@ -31,12 +35,12 @@ class EnergyReport(NamedTuple):
         return {name: part._asdict() | {"joules": part.joules} for name, part in parts.items()}
 
 
-def measure_energy(network: SessionNetwork) -> EnergyReport:
-    """Work out a session's operations from what was counted; on the engine thread."""
+def measure_activity(network: SessionNetwork) -> Activity:
+    """Copy what was counted of a session's ticks; on the engine thread."""
     learner = network.learner
     live, n_live = learner.spike_counts(network.slot, Strand.LIVE)
     lesson, n_lesson = learner.spike_counts(network.slot, Strand.LESSON)
-    activity = Activity(
+    return Activity(
         n_ticks=n_live + n_lesson,
         n_inputs=network.tally.n_inputs,
         spikes=tuple((live + lesson).tolist()),
@@ -44,8 +48,11 @@ def measure_energy(network: SessionNetwork) -> EnergyReport:
         n_labelled=network.tally.n_labelled,
         n_updates=network.n_lessons,
     )
+
+
+def report_energy(learner: Learner, activity: Activity) -> EnergyReport:
+    """Work out the operations of what was counted; on any thread."""
     return EnergyReport(
-        activity.spikes,
         inference_operations(learner.network, activity),
         learning_operations(learner.network, learner.learning, activity),
     )

@@ -86,7 +86,7 @@ async def show_metrics(request: Request) -> Response:
     service = request.app.state.service
     await service.vital_signs.refresh()
     return Response(
-        service.telemetry.page(),
+        await service.telemetry.page(),
         media_type="text/plain; version=0.0.4; charset=utf-8",
     )
 

@@ -16,6 +16,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from service.callers import Caller
+from service.energy_report import report_energy
 from service.errors import QuotaExceeded
 from service.principals import Principal
 from service.session_registry import SessionRegistry
@@ -122,8 +123,8 @@ class Monitors:
             "segments_labelled": signs.n_labelled,
             "lessons": signs.n_lessons,
             "learning_stopped": signs.learning_stopped,
-            "spikes": signs.energy.spikes,
-            "energy_joules": signs.energy.inference.joules + signs.energy.learning.joules,
+            "spikes": signs.activity.spikes,
+            "energy_joules": report_energy(session.network.learner, signs.activity).joules,
         }
 
 

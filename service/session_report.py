@@ -11,13 +11,13 @@ import safetensors.numpy
 from numpy.typing import NDArray
 
 from service.configuration import describe
-from service.energy_report import EnergyReport, measure_energy
+from service.energy_report import measure_activity, report_energy
 from service.model_store import ModelVersion
 from service.session_network import SessionNetwork
 from service.sessions import Session
 from service.snapshot_format import Manifest
 from service.snapshot_store import StoredSnapshot
-from tclif_core import Learner, Model, NetworkSpec
+from tclif_core import Activity, Learner, Model, NetworkSpec
 
 JsonObject = dict[str, object]
 
@@ -167,7 +167,7 @@ class _NetworkState(NamedTuple):
     firing_rates: list[float]
     weight_change: list[float]
     drift: JsonObject
-    energy: EnergyReport
+    activity: Activity
 
 
 def _read_network(network: SessionNetwork) -> _NetworkState:
@@ -186,7 +186,7 @@ def _read_network(network: SessionNetwork) -> _NetworkState:
             "changes": accuracy.drift.n_changes,
             "drops": accuracy.drift.n_drops,
         },
-        energy=measure_energy(network),
+        activity=measure_activity(network),
     )
 
 
@@ -224,8 +224,8 @@ def _report(session: Session, state: _NetworkState) -> JsonObject:
         "firing_rates": state.firing_rates,
         "weight_change": state.weight_change,
         "drift": state.drift,
-        "spikes": state.energy.spikes,
-        "energy": state.energy.to_json(),
+        "spikes": state.activity.spikes,
+        "energy": report_energy(learner, state.activity).to_json(),
         "memory_bytes": {
             "network": Learner.session_bytes(learner.network, learner.learning),
             "kept_ticks": segmentation.kept_bytes - segmentation.checkpoint_bytes,

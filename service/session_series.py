@@ -22,6 +22,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
+from service.energy_report import report_energy
 from service.sessions import Session
 from service.vital_signs import VitalSigns, VitalSignsReader
 
@@ -197,8 +198,8 @@ def _single(pairs: list[tuple[Session, VitalSigns]]) -> Iterator[Metric]:
         events.add_metric(owner, session.intake.n_events)
         labelled.add_metric(owner, sign.n_labelled)
         lessons.add_metric(owner, sign.n_lessons)
-        spikes.add_metric(owner, sum(sign.energy.spikes))
-        joules.add_metric(owner, sign.energy.inference.joules + sign.energy.learning.joules)
+        spikes.add_metric(owner, sum(sign.activity.spikes))
+        joules.add_metric(owner, report_energy(session.network.learner, sign.activity).joules)
         backlog.add_metric(owner, session.queued_ticks)
         drifting.add_metric(owner, sign.is_drifting)
         if sign.accuracy is not None:
@@ -206,7 +207,7 @@ def _single(pairs: list[tuple[Session, VitalSigns]]) -> Iterator[Metric]:
         for layer, rate in enumerate(sign.firing_rates):
             firing_rate.add_metric([*owner, str(layer)], rate)
         for layer, change in enumerate(sign.weight_change or ()):
-            is_readout = layer == len(sign.firing_rates)
+            is_readout = layer == len(session.network.learner.network.hidden)
             weight_change.add_metric([*owner, "readout" if is_readout else str(layer)], change)
     yield from (attached, ticks, events, labelled, lessons, backlog, accuracy, firing_rate)
     yield from (drifting, weight_change, spikes, joules)

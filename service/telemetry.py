@@ -3,6 +3,7 @@
 What is read when somebody asks, the sessions' gauges and distributions, is in `session_series`.
 """
 
+import asyncio
 import platform
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
@@ -228,19 +229,34 @@ class Telemetry:
                 case ErrorMessage():
                     self.error_told(message.code, fatal=message.fatal)
 
-    def page(self) -> bytes:
-        """Return the metrics in Prometheus' text format."""
-        return generate_latest(self._registry)
-
     def families(self) -> list[Metric]:
-        """Return every metric with its name, kind and meaning, for the page that explains them."""
+        """Return every metric as it is now, with its name, kind and meaning; on the event loop."""
         return list(self._registry.collect())
+
+    async def page(self) -> bytes:
+        """Return the metrics in Prometheus' text format.
+
+        They are gathered at once; writing them down takes longer and keeps no stream waiting.
+        """
+        return await asyncio.to_thread(generate_latest, _Gathered(self.families()))
 
 
 def _fatal_codes(kind: type[ServiceError]) -> set[str]:
     """Return the codes of all errors that end a connection."""
     below = [code for error in kind.__subclasses__() for code in _fatal_codes(error)]
     return {kind.code, *below} if kind.fatal else set(below)
+
+
+class _Gathered(CollectorRegistry):
+    """Metrics of one moment, as a registry."""
+
+    def __init__(self, families: list[Metric]) -> None:
+        super().__init__()
+        self._families = families
+
+    @override
+    def collect(self) -> Iterator[Metric]:
+        yield from self._families
 
 
 class _DeviceMemory(Collector):

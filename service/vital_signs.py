@@ -13,9 +13,10 @@ from functools import partial
 from typing import NamedTuple, Protocol
 from weakref import WeakKeyDictionary
 
-from service.energy_report import EnergyReport, measure_energy
+from service.energy_report import measure_activity
 from service.session_network import SessionNetwork
 from service.sessions import Session
+from tclif_core import Activity
 
 REFRESH_S = 0.5
 """Whoever asks again within this time gets the reading before."""
@@ -39,7 +40,7 @@ class VitalSigns(NamedTuple):
         weight_change: How far each layer moved from its first weights, the readout last; None
             until it is worked out.
         accuracy: Windowed prequential accuracy, None before the first label that counts.
-        energy: Spikes and operations since the session began.
+        activity: What its ticks brought since the session began.
         is_drifting: Whether the accuracy dropped not long ago.
         n_labelled: Labelled segments.
         n_lessons: Lessons that were applied.
@@ -49,7 +50,7 @@ class VitalSigns(NamedTuple):
     firing_rates: tuple[float, ...]
     weight_change: tuple[float, ...] | None
     accuracy: float | None
-    energy: EnergyReport
+    activity: Activity
     is_drifting: bool
     n_labelled: int
     n_lessons: int
@@ -159,7 +160,7 @@ class _Probe:
             firing_rates=self._firing_rates,
             weight_change=self._weight_change,
             accuracy=accuracy.windowed if accuracy.n_scored else None,
-            energy=measure_energy(network),
+            activity=measure_activity(network),
             is_drifting=accuracy.drift.is_drifting,
             n_labelled=network.n_labelled,
             n_lessons=network.n_lessons,

@@ -2,10 +2,15 @@
 
 import pytest
 
-from service.energy_report import measure_energy
+from service.energy_report import EnergyReport, measure_activity, report_energy
+from service.session_network import SessionNetwork
 from service.vital_signs import RECENT_TICKS
 from tclif_core import Activity, inference_operations, learning_operations
 from tests.service.ward import Ward
+
+
+def measured(network: SessionNetwork) -> EnergyReport:
+    return report_energy(network.learner, measure_activity(network))
 
 
 async def test_operations_are_those_of_what_was_counted() -> None:
@@ -16,15 +21,15 @@ async def test_operations_are_those_of_what_was_counted() -> None:
     ward.live(session, 0, 20, target=1)
     ward.live(session, 1, 10)
 
-    energy = measure_energy(network)
+    energy, spikes = measured(network), measure_activity(network).spikes
 
     activity = Activity(
-        n_ticks=50, n_inputs=50, spikes=energy.spikes, n_eligible=20, n_labelled=20, n_updates=1
+        n_ticks=50, n_inputs=50, spikes=spikes, n_eligible=20, n_labelled=20, n_updates=1
     )
     learner = network.learner
     assert energy.inference == inference_operations(learner.network, activity)
     assert energy.learning == learning_operations(learner.network, learner.learning, activity)
-    assert sum(energy.spikes) > 0
+    assert sum(spikes) > 0
 
 
 async def test_a_session_that_never_learns_spends_nothing_on_learning() -> None:
@@ -32,7 +37,7 @@ async def test_a_session_that_never_learns_spends_nothing_on_learning() -> None:
     session = await ward.open("a", learning={"mode": "off"})
     ward.live(session, 0, RECENT_TICKS, target=1)
 
-    energy = measure_energy(session.network)
+    energy = measured(session.network)
 
     assert energy.learning == (0, 0)
     assert energy.inference.joules > 0
@@ -55,7 +60,7 @@ async def test_the_tally_is_part_of_the_state() -> None:
 
     other.network.restore(one.network.capture(), None)
 
-    assert measure_energy(other.network) == measure_energy(one.network)
+    assert measure_activity(other.network) == measure_activity(one.network)
 
 
 async def test_pages_show_operations_and_joules() -> None:
@@ -63,7 +68,7 @@ async def test_pages_show_operations_and_joules() -> None:
     session = await ward.open("a")
     ward.live(session, 0, 20, target=1)
 
-    energy = measure_energy(session.network)
+    energy = measured(session.network)
 
     macs, accumulates = energy.inference
     assert energy.to_json()["inference"] == {

@@ -17,7 +17,7 @@ def samples(telemetry: Telemetry) -> dict[tuple[str, tuple[str, ...]], float]:
     """Return every sample by its name and the values of its labels."""
     return {
         (sample.name, tuple(sample.labels.values())): sample.value
-        for family in text_string_to_metric_families(telemetry.page().decode())
+        for family in telemetry.families()
         for sample in family.samples
     }
 
@@ -171,6 +171,23 @@ def test_a_watched_value_is_read_when_the_page_is() -> None:
     values.append(5.0)
 
     assert samples(telemetry)["tclif_sessions", ()] == 5
+
+
+async def test_the_page_says_the_same_in_prometheus_own_format() -> None:
+    telemetry = Telemetry()
+    telemetry.delivered(Delivery(n_ticks=7, answered_s=[0.0]), now_s=0.02)
+
+    page = (await telemetry.page()).decode()
+
+    told = {
+        (sample.name, frozenset(sample.labels.values())): sample.value
+        for family in text_string_to_metric_families(page)
+        for sample in family.samples
+    }
+    moments = ("process_", "python_")
+    for (name, labels), value in samples(telemetry).items():
+        if not name.startswith(moments):
+            assert told[name, frozenset(labels)] == value
 
 
 def test_two_servers_of_one_process_count_apart() -> None:

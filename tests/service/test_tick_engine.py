@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from prometheus_client.parser import text_string_to_metric_families
 
 from service.errors import InternalFailure
 from service.outbox import Outbox
@@ -55,10 +54,9 @@ class EngineRoom:
 
     def metric(self, name: str, **labels: str) -> float:
         """Return the value of a metric."""
-        page = self.telemetry.page().decode()
         [value] = [
             sample.value
-            for family in text_string_to_metric_families(page)
+            for family in self.telemetry.families()
             for sample in family.samples
             if sample.name == name and sample.labels == labels
         ]
