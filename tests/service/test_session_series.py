@@ -178,3 +178,21 @@ async def test_the_age_of_what_is_safe_counts_from_its_last_move_while_more_wait
     ages.append((await ward.scrape())["tclif_snapshot_age_seconds"])
 
     assert ages == [0, 0, 10, 20, 0, 10, 0]
+
+
+async def test_layers_are_named_alike_before_the_first_tick() -> None:
+    ward = Ward()
+    session = await ward.open("a")
+    # a label for a segment without ticks: there is no firing rate yet
+    ward.live(session, 0, 0, target=1)
+    session.network.n_lessons = 1
+    await ward.scrape()
+
+    samples = await ward.scrape()
+
+    layers = {
+        series.split("{layer=")[1].partition("}")[0]
+        for series in samples
+        if series.startswith("tclif_single_weight_change")
+    }
+    assert layers == {"0", "1", "readout"}
