@@ -235,7 +235,10 @@ REFUSED_OPENS: dict[str, tuple[dict[str, object], str]] = {
     "a name too long": ({"session": "a" * 129}, "bad_message"),
     "a tick too short": ({"session": "new", "tick_us": 99}, "bad_message"),
     "no classes": ({"session": "new", "network": {"classes": []}}, "bad_message"),
-    "windows": ({"session": "new", "segmentation": {"by": "window"}}, "bad_message"),
+    "an endless segment learnt ahead": (
+        {"session": "new", "segmentation": {"by": "none"}, "learning": {"mode": "ahead"}},
+        "bad_message",
+    ),
     "an unknown hyperparameter": (
         {"session": "new", "network": {"classes": 3, "hyperparameters": {"gamma": 1}}},
         "bad_message",
@@ -406,7 +409,7 @@ async def test_a_server_that_ends_says_goodbye_to_every_connection(serve: Serve)
     assert goodbye == {
         "type": "goodbye",
         "reason": "draining",
-        "durable": 0,
+        "durable": 5,
         "retry_after_ms": 1234,
     }
     assert attached.heard[-2] == attached.heard[-2] | {"type": "ack", "applied": 5}
