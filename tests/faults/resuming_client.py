@@ -62,6 +62,7 @@ class ResumingClient:
         learned: Lessons likewise.
         refused: Codes of refused messages by sequence number.
         storage_complaints: How often the server said that it could not store a snapshot.
+        ceiling: Last message that may be sent for now; None: any.
         n_connections: Connections on which the session was opened.
         n_times_set_back: How many of them began before what had been applied: a server had died.
     """
@@ -100,6 +101,7 @@ class ResumingClient:
         self.learned: dict[object, Heard] = {}
         self.refused: dict[object, object] = {}
         self.storage_complaints = 0
+        self.ceiling: int | None = None
         self.n_connections = 0
         self.n_times_set_back = 0
         self._stream = stream
@@ -138,8 +140,15 @@ class ResumingClient:
     async def reached(self, sequence: int) -> None:
         """Wait until a message was applied, be it lost again later."""
         while self.farthest < sequence:
-            self._progress.clear()
-            await self._progress.wait()
+            await self._wait_for_progress()
+
+    def _tell_of_progress(self) -> None:
+        # a fresh one each time: several may wait
+        self._progress.set()
+        self._progress = asyncio.Event()
+
+    async def _wait_for_progress(self) -> None:
+        await self._progress.wait()
 
     async def _visit(self, visit: Visit) -> None:
         socket = await connect(
@@ -203,9 +212,8 @@ class ResumingClient:
         messages = self._stream.messages
         leave_at = next_sequence + visit.after if visit.leave else len(messages) + 1
         for sequence in range(next_sequence, min(leave_at, len(messages) + 1)):
-            while sequence > self.applied + self._window:
-                self._progress.clear()
-                await self._progress.wait()
+            while sequence > self.applied + self._window or self._is_above(sequence):
+                await self._wait_for_progress()
             if self._random.random() < self._delay_chance:
                 await asyncio.sleep(self._random.uniform(0, 0.02))
             await socket.send(messages[sequence - 1])
@@ -216,6 +224,14 @@ class ResumingClient:
             self._begin_frame(socket, messages[leave_at - 1])
         if not visit.leave:
             await asyncio.Event().wait()
+
+    def _is_above(self, sequence: int) -> bool:
+        return self.ceiling is not None and sequence > self.ceiling
+
+    def let_send_until(self, ceiling: int | None) -> None:
+        """Set the last message that may be sent for now."""
+        self.ceiling = ceiling
+        self._tell_of_progress()
 
     async def _resend(self, socket: ClientConnection, newest: int) -> None:
         """Say again what was said before, any of it, some of it twice, in any order."""
@@ -258,7 +274,7 @@ class ResumingClient:
         assert self.durable <= durable <= applied, f"{self.durable} was safe, {ack} came"
         self.applied, self.durable = applied, durable
         self.farthest = max(self.farthest, applied)
-        self._progress.set()
+        self._tell_of_progress()
 
     def _complain(self, error: Heard) -> None:
         if error["code"] == "snapshot_failed":
