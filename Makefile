@@ -58,6 +58,10 @@ check: lint types ## lint and types
 test: check ## the checks, then every test
 	$(BIN)/pytest
 
+.PHONY: test-faults
+test-faults: install ## kills, cuts, full disks, damaged files by the hundred, about 20 minutes
+	$(BIN)/pytest -s -v tests/faults
+
 .PHONY: fuzz
 fuzz: install ## a million random messages, about 12 minutes
 	$(BIN)/python -m tests.fuzz.million --inputs 1000000 --seed 1
@@ -76,6 +80,14 @@ coverage: install ## tests with branch coverage
 bench: test ## measure the kernels and the cochlea; refuses on a red build
 	$(BIN)/python -m benchmarks.kernels
 	$(BIN)/python -m benchmarks.cochlea
+
+.PHONY: bench-hostile
+bench-hostile: install ## what peers of bad will cost the others, about 6 minutes
+	$(BIN)/python -m benchmarks.hostile
+
+.PHONY: soak
+soak: install ## half an hour of churning sessions: memory, files and lag stay flat
+	$(BIN)/python -m benchmarks.soak
 
 .PHONY: clean
 clean: ## remove what was built, the environment included

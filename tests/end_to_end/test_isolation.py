@@ -81,7 +81,9 @@ def rude_stream(session: int) -> LessonStream:
 
 
 async def test_fifty_sessions_that_vanish_and_take_over_equal_solo_runs(serve: Serve) -> None:
-    async with serve(engine={"batch_rows": 7, "visit_ticks": 7}) as server:
+    # whoever is away for a moment is parked, and brought back from the disk
+    storage = {"park_after_s": 0.01}
+    async with serve(engine={"batch_rows": 7, "visit_ticks": 7}, storage=storage) as server:
         alone = [
             await undisturbed(server, server.url, rude_stream(session), f"alone-{session}")
             for session in range(N_RUDE)

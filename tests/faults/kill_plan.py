@@ -43,7 +43,8 @@ async def kill_at(
 ) -> None:
     """Kill the server at each of these moments and start it again at once."""
     for number, kill in enumerate(kills, start=1):
-        client.let_send_until(max(kill.sequence, client.farthest) + _SENT_MEANWHILE)
+        ceiling = max(kill.sequence, client.farthest) + _SENT_MEANWHILE
+        client.let_send_until(min(ceiling, client.n_messages - 1))
         await client.reached(kill.sequence)
         await asyncio.sleep(kill.delay_s)
         server.kill()

@@ -57,7 +57,9 @@ class ResumingClient:
     Attributes:
         applied: What the last ack said.
         farthest: The highest that any ack said.
-        durable: The highest that was ever called safe.
+        durable: What the last ack called safe. After a death and a damaged file it may have to say
+            less than it did, until there are two sound files again.
+        safest: The highest that was ever called safe: no server may ask for it again.
         finals: Final predictions by segment; the same one may come twice, another one may not.
         learned: Lessons likewise.
         refused: Codes of refused messages by sequence number.
@@ -96,7 +98,7 @@ class ResumingClient:
             until_durable: Whether to stay until everything is safe, too.
         """
         self.url = url
-        self.applied = self.farthest = self.durable = 0
+        self.applied = self.farthest = self.durable = self.safest = 0
         self.finals: dict[object, Heard] = {}
         self.learned: dict[object, Heard] = {}
         self.refused: dict[object, object] = {}
@@ -119,12 +121,15 @@ class ResumingClient:
         self._left_behind: list[ClientConnection] = []
 
     @property
+    def n_messages(self) -> int:
+        """How many messages there are."""
+        return len(self._stream.messages)
+
+    @property
     def is_done(self) -> bool:
         """Whether the server has everything."""
-        n_messages = len(self._stream.messages)
-        return self.applied == n_messages and (
-            not self._until_durable or self.durable == n_messages
-        )
+        is_durable = not self._until_durable or self.durable == self.n_messages
+        return self.applied == self.n_messages and is_durable
 
     async def run(self) -> None:
         """Stream everything."""
@@ -146,6 +151,16 @@ class ResumingClient:
         # a fresh one each time: several may wait
         self._progress.set()
         self._progress = asyncio.Event()
+
+    async def stored(self, sequence: int) -> None:
+        """Wait until a message is durable."""
+        while self.durable < sequence:
+            await self._wait_for_progress()
+
+    async def heard_complaints(self, n: int) -> None:
+        """Wait until the server has said so often that it could not store a snapshot."""
+        while self.storage_complaints < n:
+            await self._wait_for_progress()
 
     async def _wait_for_progress(self) -> None:
         await self._progress.wait()
@@ -198,12 +213,12 @@ class ResumingClient:
             self._take(opened)
         next_sequence = opened["next_sequence"]
         assert isinstance(next_sequence, int)
-        assert self.durable < next_sequence <= self._written + 1, (
-            f"{self.durable} is durable and {self._written} was sent, {next_sequence} is next"
+        assert self.safest < next_sequence <= self._written + 1, (
+            f"{self.safest} was durable and {self._written} was sent, {next_sequence} is next"
         )
         assert self._epoch in (None, opened["epoch"]), "the session is the same as before"
         self._epoch = opened["epoch"]
-        self.applied = next_sequence - 1
+        self.applied, self.durable = next_sequence - 1, 0
         self.n_connections += 1
         self.n_times_set_back += next_sequence <= self.farthest
         return next_sequence
@@ -273,12 +288,14 @@ class ResumingClient:
         assert self.applied <= applied <= self._written, f"{self._written} was sent, {ack} came"
         assert self.durable <= durable <= applied, f"{self.durable} was safe, {ack} came"
         self.applied, self.durable = applied, durable
+        self.safest = max(self.safest, durable)
         self.farthest = max(self.farthest, applied)
         self._tell_of_progress()
 
     def _complain(self, error: Heard) -> None:
         if error["code"] == "snapshot_failed":
             self.storage_complaints += 1
+            self._tell_of_progress()
         elif error["fatal"]:
             assert error["code"] in _COME_BACK, f"{error} came"
         else:

@@ -111,6 +111,18 @@ class ServerProcess:
         assert answer.status_code == httpx.codes.OK, answer.text
         return safetensors.numpy.load(answer.content)
 
+    async def sessions(self) -> list[str]:
+        """List the names of all sessions."""
+        names: list[str] = []
+        after: str | None = ""
+        while after is not None:
+            answer = await self._http.get("/v1/sessions", params={"after": after, "limit": 1000})
+            assert answer.status_code == httpx.codes.OK, answer.text
+            page = answer.json()
+            names += [session["session"] for session in page["sessions"]]
+            after = page["next"]
+        return names
+
     async def close(self) -> None:
         """Leave nothing behind."""
         await self._http.aclose()

@@ -81,6 +81,7 @@ async def test_a_server_that_stands_still_changes_no_bit(
                 session=name,
                 generator=random.Random(generator.random()),
                 silence_s=silence_s,
+                window=40,
             )
             for name, silence_s in (("patient", 60.0), ("impatient", 2.0))
         ]
