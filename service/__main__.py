@@ -14,12 +14,12 @@ from fastapi import FastAPI
 from pydantic import ValidationError
 from typing_extensions import override
 
+from service.access.connection_gate import MAX_HEADER_BYTES, BoundedWebSocket, gated
+from service.access.token_file import TokensUnreadable
 from service.application import create_app
-from service.connection_gate import MAX_HEADER_BYTES, BoundedWebSocket, gated
 from service.errors import StorageFailure
 from service.logs import set_up_logs, socket_log_level
 from service.settings import ListenerSettings, Settings, StorageSettings
-from service.token_file import TokensUnreadable
 
 SHUTDOWN_S = 5
 """Longest that answers in progress keep a server that is told to end."""

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter, ValidationError
 
-from service.errors import ServiceError
-from service.model_store import EVERYBODY, ModelStore
-from service.principals import Role
-from service.settings import Settings
-from service.storage import Storage
-from service.token_file import (
+from service.access.principals import Role
+from service.access.token_file import (
     TokensUnreadable,
     new_token,
     read_tokens,
     tokens_locked,
     write_tokens,
 )
+from service.errors import ServiceError
+from service.settings import Settings
+from service.storage.model_store import EVERYBODY, ModelStore
+from service.storage.storage import Storage
 from service.wire_protocol.fields import StoredName
 from tclif_core import read_model
 

@@ -11,32 +11,32 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
-from service import http_models, http_routes, http_snapshots, monitor, websocket_route
-from service.access import Access
-from service.audit import Act, record
-from service.data_lock import DataFolder, open_data
+from service.access.access import Access
+from service.access.audit import Act, record
+from service.access.origin_check import OriginCheck, problem
+from service.access.request_form import RequestForm
+from service.access.session_quota import SessionQuota
+from service.access.token_book import TokenBook
+from service.access.token_file import TokensUnreadable
+from service.access.traffic_quota import TrafficQuota
+from service.engine.tick_engine import TickEngine
 from service.errors import ServiceError, StorageFailure, Unauthorized
-from service.metrics_listener import MetricsListener
-from service.model_store import ModelStore
-from service.origin_check import OriginCheck, problem
-from service.request_form import RequestForm
-from service.response_count import ResponseCount
-from service.session_archive import SessionArchive
-from service.session_quota import SessionQuota
-from service.session_registry import SessionRegistry
-from service.session_series import SessionSeries
-from service.sessions import VERSION
+from service.observation.session_series import SessionSeries
+from service.observation.telemetry import Telemetry
+from service.observation.tracing import NO_TRACING, Tracing, open_tracing
+from service.observation.vital_signs import VitalSignsReader
+from service.routes import http_models, http_routes, http_snapshots, monitor, websocket_route
+from service.routes.metrics_listener import MetricsListener
+from service.routes.response_count import ResponseCount
+from service.sessions.session_archive import SessionArchive
+from service.sessions.session_registry import SessionRegistry
+from service.sessions.sessions import VERSION
+from service.sessions.snapshot_keeper import SnapshotKeeper
 from service.settings import Settings
-from service.snapshot_keeper import SnapshotKeeper
-from service.snapshot_store import SnapshotStore
-from service.storage_threads import StorageThreads
-from service.telemetry import Telemetry
-from service.tick_engine import TickEngine
-from service.token_book import TokenBook
-from service.token_file import TokensUnreadable
-from service.tracing import NO_TRACING, Tracing, open_tracing
-from service.traffic_quota import TrafficQuota
-from service.vital_signs import VitalSignsReader
+from service.storage.data_lock import DataFolder, open_data
+from service.storage.model_store import ModelStore
+from service.storage.snapshot_store import SnapshotStore
+from service.storage.storage_threads import StorageThreads
 
 TEND_EVERY_S = 1.0
 """Time between two looks at which sessions are to be parked or deleted."""

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from prometheus_client.metrics_core import Metric
 
+from service.access.token_book import TokenBook
+from service.access.traffic_quota import TrafficQuota
 from service.application import Service
-from service.data_lock import DataFolder, Lease
 from service.settings import Settings
-from service.storage import Storage
-from service.token_book import TokenBook
-from service.traffic_quota import TrafficQuota
+from service.storage.data_lock import DataFolder, Lease
+from service.storage.storage import Storage
 
 PAGE = Path(__file__).parents[1] / "docs" / "metrics.md"
 """Where the page lies in a checkout."""

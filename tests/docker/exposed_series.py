@@ -5,12 +5,12 @@ import time
 
 from prometheus_client.metrics_core import Metric
 
+from service.access.token_book import TokenBook
+from service.access.traffic_quota import TrafficQuota
 from service.application import Service
-from service.data_lock import DataFolder, Lease
 from service.settings import Settings
-from service.storage import Storage
-from service.token_book import TokenBook
-from service.traffic_quota import TrafficQuota
+from service.storage.data_lock import DataFolder, Lease
+from service.storage.storage import Storage
 
 _SUFFIXES = {
     "counter": ("_total",),

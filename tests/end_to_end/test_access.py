@@ -21,8 +21,8 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
-from service.principals import Principal, Role
-from service.token_file import new_token, write_tokens
+from service.access.principals import Principal, Role
+from service.access.token_file import new_token, write_tokens
 from tests.end_to_end.conversation_partner import (
     SMALL_OPEN,
     TIMEOUT_S,

@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from service.principals import SessionKey
-from service.sessions import Session
+from service.access.principals import SessionKey
+from service.sessions.sessions import Session
 from tests.end_to_end.conftest import Serve
 from tests.end_to_end.conversation_partner import (
     TIMEOUT_S,

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from service.principals import Role
-from service.token_file import new_token, write_tokens
+from service.access.principals import Role
+from service.access.token_file import new_token, write_tokens
 from tests.end_to_end.both_languages import assert_as_raw, both, by_kind, without_waiting
 from tests.end_to_end.conftest import Serve
 from tests.end_to_end.conversation_partner import (

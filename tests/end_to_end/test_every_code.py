@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service import websocket_route
+from service.access.principals import Role, SessionKey
+from service.access.token_file import new_token, write_tokens
 from service.errors import StorageFailure
-from service.principals import Role, SessionKey
-from service.sessions import Session
-from service.storage import Storage
-from service.token_file import new_token, write_tokens
+from service.routes import websocket_route
+from service.sessions.sessions import Session
+from service.storage.storage import Storage
 from tests.end_to_end.conftest import Serve
 from tests.end_to_end.conversation_partner import (
     SMALL_OPEN,

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from service import websocket_route
-from service.principals import SessionKey
+from service.access.principals import SessionKey
+from service.routes import websocket_route
 from tclif_core import AdvanceResult
 from tests.end_to_end.conftest import Serve
 from tests.end_to_end.conversation_partner import (

@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.server import ServerState
 
-from service.connection_gate import BoundedWebSocket
+from service.access.connection_gate import BoundedWebSocket
 from tests.end_to_end.conftest import Serve
 from tests.end_to_end.conversation_partner import (
     SMALL_OPEN,
@@ -177,8 +177,8 @@ def mark(sequence: int) -> bytes:
 async def test_a_peer_that_reads_nothing_is_let_go(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.connection_gate.LAST_WORDS_S", 0.1)
-    monkeypatch.setattr("service.websocket_route.FLUSH_S", 0.1)
+    monkeypatch.setattr("service.access.connection_gate.LAST_WORDS_S", 0.1)
+    monkeypatch.setattr("service.routes.websocket_route.FLUSH_S", 0.1)
     async with (
         serve(socket={"outbox_messages": 128}) as server,
         peer(server) as (reader, writer),

@@ -9,9 +9,9 @@ import httpx
 import numpy as np
 import pytest
 
+from service.access.principals import Role
+from service.access.token_file import new_token, write_tokens
 from service.admin import main
-from service.principals import Role
-from service.token_file import new_token, write_tokens
 from tclif_core import Learner, Model, write_model
 from tests.end_to_end.conversation_partner import (
     CLASSES,

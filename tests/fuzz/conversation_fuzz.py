@@ -17,9 +17,9 @@ import numpy as np
 from fastapi import FastAPI
 from typing_extensions import override
 
+from service.access.principals import SessionKey
 from service.application import create_app
-from service.principals import SessionKey
-from service.sessions import Session
+from service.sessions.sessions import Session
 from service.settings import Settings
 from tests.end_to_end.conversation_partner import SMALL_OPEN, TIMEOUT_S, Heard
 from tests.fuzz.message_maker import CLASSES, N_ADDRESSES, Raw

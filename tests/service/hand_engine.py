@@ -7,14 +7,14 @@ from typing import TypeVar
 
 import numpy as np
 
-from service.configuration import SessionConfiguration
+from service.configuration.configuration import SessionConfiguration
 from service.errors import InternalFailure
-from service.learner_pool import LearnerPool
-from service.model_store import Weights
-from service.session_network import SessionNetwork
-from service.sessions import Session
+from service.network.learner_pool import LearnerPool
+from service.network.session_network import SessionNetwork
+from service.network.visit import Answer
+from service.sessions.sessions import Session
 from service.settings import SessionSettings
-from service.visit import Answer
+from service.storage.model_store import Weights
 from tclif_core import EventBlock, Learner
 
 T = TypeVar("T")

@@ -6,20 +6,20 @@ from pathlib import Path
 
 from typing_extensions import override
 
+from service.access.principals import SessionKey
+from service.access.session_quota import SessionQuota
 from service.errors import StorageFailure
-from service.model_store import ModelStore
-from service.outbox import Outbox
-from service.principals import SessionKey
-from service.session_archive import SessionArchive
-from service.session_quota import SessionQuota
-from service.session_registry import SessionRegistry
-from service.sessions import Session
+from service.observation.telemetry import Telemetry
+from service.sessions.outbox import Outbox
+from service.sessions.session_archive import SessionArchive
+from service.sessions.session_registry import SessionRegistry
+from service.sessions.sessions import Session
+from service.sessions.snapshot_keeper import SnapshotKeeper
 from service.settings import QuotaSettings, SessionSettings, SocketSettings, StorageSettings
-from service.snapshot_keeper import SnapshotKeeper
-from service.snapshot_store import SnapshotStore, folder_of
 from service.state_tree import Tree
-from service.storage import Storage
-from service.telemetry import Telemetry
+from service.storage.model_store import ModelStore
+from service.storage.snapshot_store import SnapshotStore, folder_of
+from service.storage.storage import Storage
 from service.wire_protocol import Opened, ServerMessage
 from tests.service.client_messages import begin, end, events, label
 from tests.service.fake_clock import FakeClock

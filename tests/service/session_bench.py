@@ -6,15 +6,15 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from service.configuration import SessionConfiguration
-from service.event_binning import TickBlock
-from service.intake import Intake, SessionMessage
-from service.learner_pool import LearnerPool
-from service.session_network import SessionNetwork
+from service.configuration.configuration import SessionConfiguration
+from service.network.learner_pool import LearnerPool
+from service.network.session_network import SessionNetwork
+from service.network.visit import Answer, Delivery
 from service.settings import SessionSettings
-from service.visit import Answer, Delivery
+from service.stream.event_binning import TickBlock
+from service.stream.intake import Intake, SessionMessage
+from service.stream.work import Applied, Work
 from service.wire_protocol import ErrorMessage, Learned, Prediction
-from service.work import Applied, Work
 from tclif_core import EventBlock, Learner, SlotIndex
 from tests.service.client_messages import begin, end, events, label
 from tests.service.open_requests import open_request

@@ -7,8 +7,8 @@ import uvicorn
 
 from service import __main__
 from service.__main__ import DrainingServer, build_server, main
+from service.access.token_file import write_tokens
 from service.settings import ListenerSettings, Settings, SocketSettings, StorageSettings
-from service.token_file import write_tokens
 
 
 @pytest.fixture

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from service.access.principals import Principal, Role
+from service.access.token_book import TokenBook
+from service.access.token_file import read_tokens
 from service.admin import main
-from service.model_store import EVERYBODY, ModelStore
-from service.principals import Principal, Role
 from service.settings import QuotaSettings
-from service.storage import Storage
-from service.token_book import TokenBook
-from service.token_file import read_tokens
+from service.storage.model_store import EVERYBODY, ModelStore
+from service.storage.storage import Storage
 from tclif_core import write_model
 from tests.service.small_models import small_model
 

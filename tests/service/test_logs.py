@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from service.audit import Act, record
+from service.access.audit import Act, record
 from service.logs import LogFormat, begin_subject, set_up_logs, socket_log_level
 
 

@@ -8,7 +8,7 @@ from typing import cast
 import numpy as np
 import pytest
 
-from service.intake import SessionMessage
+from service.network.visit import Delivery
 from service.state_tree import (
     Tree,
     array,
@@ -19,9 +19,9 @@ from service.state_tree import (
     whole,
     whole_or_none,
 )
-from service.visit import Delivery
+from service.stream.intake import SessionMessage
+from service.stream.work import Applied, AtBoundary
 from service.wire_protocol import AddClasses, Label
-from service.work import Applied, AtBoundary
 from tclif_core import SlotIndex
 from tests.service.client_messages import begin, end, events, label, learning
 from tests.service.session_bench import Bench, codes, lessons, spikes

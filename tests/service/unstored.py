@@ -6,18 +6,18 @@ from uuid import uuid4
 
 from typing_extensions import override
 
-from service.model_store import ModelStore
-from service.session_archive import SessionArchive
-from service.session_quota import SessionQuota
-from service.session_registry import SessionRegistry
-from service.sessions import Engine, Session
+from service.access.session_quota import SessionQuota
+from service.observation.telemetry import Telemetry
+from service.sessions.session_archive import SessionArchive
+from service.sessions.session_registry import SessionRegistry
+from service.sessions.sessions import Engine, Session
+from service.sessions.snapshot_keeper import SnapshotKeeper
 from service.settings import QuotaSettings, SessionSettings, SocketSettings, StorageSettings
-from service.snapshot_format import Manifest
-from service.snapshot_keeper import SnapshotKeeper
-from service.snapshot_store import SnapshotStore, StoredSnapshot
-from service.storage import Storage
-from service.storage_threads import StorageThreads
-from service.telemetry import Telemetry
+from service.storage.model_store import ModelStore
+from service.storage.snapshot_format import Manifest
+from service.storage.snapshot_store import SnapshotStore, StoredSnapshot
+from service.storage.storage import Storage
+from service.storage.storage_threads import StorageThreads
 
 THREADS = StorageThreads(2, timeout_s=30.0)
 """For all tests: they end with the process."""

@@ -5,11 +5,11 @@ import asyncio
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.outbox import Outbox
-from service.session_series import SessionSeries
-from service.sessions import Session
+from service.observation.session_series import SessionSeries
+from service.observation.vital_signs import VitalSigns, VitalSignsReader
+from service.sessions.outbox import Outbox
+from service.sessions.sessions import Session
 from service.settings import SocketSettings
-from service.vital_signs import VitalSigns, VitalSignsReader
 from tests.service.client_messages import begin, end, events, label
 from tests.service.fake_clock import FakeClock
 from tests.service.hand_engine import HandEngine

@@ -8,9 +8,9 @@ import pytest
 from clients.datasets import open_source
 from clients.recordings import Recording
 from clients.training.recordings import MAX_COUNT, choose, count_by_tick, divide
-from service import event_binning
-from service.event_binning import EventBinner
-from service.tick_grid import TickGrid
+from service.stream import event_binning
+from service.stream.event_binning import EventBinner
+from service.stream.tick_grid import TickGrid
 from tclif_core import EventBlock
 from tclif_core.training.examples import Example
 from tests.clients.small_files import SHARED_DATA

@@ -1,0 +1,235 @@
+"""Timestamped events become spikes per tick.
+
+`tick_grid` says where ticks lie. The horizon H is the greatest event time seen so far (or the time
+of an empty frame); ticks that end at or before H - late_us are complete. Events earlier than that,
+coming in a later frame, are late: they are dropped and counted. The result depends on the events
+and their frames alone, never on when the frames arrived.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.state_tree import Tree, array, whole, whole_or_none
+from service.stream.tick_grid import TickGrid
+from service.wire_protocol import SensorRequest
+
+MAX_COUNT: Final = 255
+"""Events of one input in one tick beyond this many saturate."""
+
+
+@dataclass(frozen=True, slots=True)
+class TickBlock:
+    """Inputs of consecutive ticks of one session, sparse.
+
+    Attributes:
+        offsets: ``[T + 1]`` int64; the inputs of tick k are ``offsets[k]:offsets[k + 1]``.
+        channels: ``[E]`` int32, rising within a tick, each at most once a tick.
+        values: ``[E]`` float32, events of the channel in the tick.
+    """
+
+    offsets: NDArray[np.int64]
+    channels: NDArray[np.int32]
+    values: NDArray[np.float32]
+
+    @property
+    def n_ticks(self) -> int:
+        """How many ticks the block has."""
+        return len(self.offsets) - 1
+
+    @property
+    def n_inputs(self) -> int:
+        """How many non-zero inputs the block has."""
+        return len(self.channels)
+
+    def cut(self, start: int, stop: int) -> Self:
+        """Return ticks ``start`` to ``stop`` (exclusive) as views of this block."""
+        first, last = self.offsets[start], self.offsets[stop]
+        return type(self)(
+            self.offsets[start : stop + 1] - first,
+            self.channels[first:last],
+            self.values[first:last],
+        )
+
+    @classmethod
+    def join(cls, blocks: Sequence[Self]) -> Self:
+        """Return one block with the ticks of all ``blocks``, in their order."""
+        sizes = [np.diff(block.offsets) for block in blocks]
+        offsets = np.zeros(1 + sum(len(size) for size in sizes), np.int64)
+        if sizes:
+            np.cumsum(np.concatenate(sizes), out=offsets[1:])
+        return cls(
+            offsets,
+            np.concatenate([block.channels for block in blocks] or [np.empty(0, np.int32)]),
+            np.concatenate([block.values for block in blocks] or [np.empty(0, np.float32)]),
+        )
+
+    def capture(self) -> Tree:
+        """Return the block as a tree."""
+        channels = self.channels.astype(np.int64)
+        return {"offsets": self.offsets, "channels": channels, "values": self.values}
+
+    @classmethod
+    def restored(cls, tree: Tree) -> Self:
+        """Return the block that `capture` described."""
+        return cls(
+            array(tree, "offsets", np.int64),
+            array(tree, "channels", np.int64).astype(np.int32),
+            array(tree, "values", np.float32),
+        )
+
+
+class BinnedFrame(NamedTuple):
+    """What one frame did to the segment.
+
+    Attributes:
+        block: The ticks it completed, possibly none.
+        n_late: Events dropped because their tick may be complete.
+        n_outside: Events dropped because they lie before the segment's begin.
+        n_saturated: Events beyond ``MAX_COUNT`` in the completed ticks.
+    """
+
+    block: TickBlock
+    n_late: int
+    n_outside: int
+    n_saturated: int
+
+
+def address_to_input(sensor: SensorRequest, addresses: NDArray[np.uint32]) -> NDArray[np.int64]:
+    """Map wire addresses to network inputs, pooling n x n pixels of a camera into one.
+
+    Args:
+        sensor: The session's sensor.
+        addresses: ``[E]``, all below ``sensor.n_addresses``. Left untouched.
+
+    Returns:
+        Inputs ``[E]`` in ``[0, sensor.n_inputs)``.
+    """
+    wide: NDArray[np.int64] = addresses.astype(np.int64)
+    if sensor.kind != "dvs" or sensor.pool == 1:
+        return wide
+    rows, x = np.divmod(wide, sensor.width)
+    polarity, y = np.divmod(rows, sensor.height)
+    row = polarity * sensor.pooled_height + y // sensor.pool
+    pooled: NDArray[np.int64] = row * sensor.pooled_width + x // sensor.pool
+    return pooled
+
+
+class EventBinner:
+    """The ticks of one grid: complete ones leave, the open ones wait here.
+
+    Memory is bounded: waiting events are held as counts per (tick, input), and no more than
+    ``late_us / tick_us + 2`` ticks wait at a time.
+    """
+
+    def __init__(self, grid: TickGrid, *, late_us: int, n_inputs: int) -> None:
+        self.grid = grid
+        self._late_us = late_us
+        self._n_inputs = n_inputs
+        self.n_complete = 0
+        self._horizon_us: int | None = None
+        # waiting events as sorted keys (tick * n_inputs + input) and their counts
+        self._keys: NDArray[np.int64] = np.empty(0, np.int64)
+        self._counts: NDArray[np.int64] = np.empty(0, np.int64)
+
+    @property
+    def horizon_us(self) -> int | None:
+        """How far the clock has come; None before the first frame."""
+        return self._horizon_us
+
+    def ticks_completed_by(self, horizon_us: int) -> int:
+        """Return how many further ticks would be complete if the horizon moved to this time."""
+        if self._horizon_us is not None:
+            horizon_us = max(horizon_us, self._horizon_us)
+        return max(0, self.grid.n_ended_by(horizon_us - self._late_us) - self.n_complete)
+
+    def add(self, times_us: NDArray[np.int64], inputs: NDArray[np.int64]) -> BinnedFrame:
+        """Bin the events of one frame, in any order, and move the horizon.
+
+        Args:
+            times_us: ``[E]`` microseconds of sensor time, at least one.
+            inputs: ``[E]``, each in ``[0, n_inputs)``.
+        """
+        within = times_us >= self.grid.begin_us
+        n_outside = len(times_us) - int(np.count_nonzero(within))
+        kept = within
+        if self._horizon_us is not None:
+            kept = within & (times_us >= self._horizon_us - self._late_us)
+        n_late = len(times_us) - n_outside - int(np.count_nonzero(kept))
+        self._wait(times_us[kept], inputs[kept])
+        block, n_saturated = self._settle(int(times_us.max()))
+        return BinnedFrame(block, n_late, n_outside, n_saturated)
+
+    def move_horizon(self, time_us: int) -> BinnedFrame:
+        """Take a frame without events: everything before ``time_us`` (less the grace) is here."""
+        block, n_saturated = self._settle(time_us)
+        return BinnedFrame(block, 0, 0, n_saturated)
+
+    def ticks_until(self, end_us: int) -> int:
+        """Return how many further ticks a segment's end at ``end_us`` would complete."""
+        return max(0, self.grid.n_begun_before(end_us) - self.n_complete)
+
+    def has_events_in(self, start: int, stop: int) -> bool:
+        """Tell whether an event of the open ticks ``start`` to ``stop`` (exclusive) waits."""
+        low, high = np.searchsorted(self._keys, [start * self._n_inputs, stop * self._n_inputs])
+        return bool(low < high)
+
+    def end(self, end_us: int) -> BinnedFrame:
+        """Complete every tick that begins before ``end_us``; a partial last one counts as a tick.
+
+        Events of ticks beyond the last lie outside the segment. Ticks that are complete stay so,
+        even if they lie beyond the end.
+        """
+        tick, _ = np.divmod(self._keys, self._n_inputs)
+        n_complete = self.n_complete + self.ticks_until(end_us)
+        n_outside = int(self._counts[tick >= n_complete].sum())
+        block, n_saturated = self._take(n_complete)
+        return BinnedFrame(block, 0, n_outside, n_saturated)
+
+    def capture(self) -> Tree:
+        """Return the open ticks; what is captured is never written again."""
+        return {
+            "n_complete": self.n_complete,
+            "horizon_us": self._horizon_us,
+            "keys": self._keys,
+            "counts": self._counts,
+        }
+
+    def restore(self, tree: Tree) -> None:
+        """Go on from what `capture` returned."""
+        self.n_complete = whole(tree, "n_complete")
+        self._horizon_us = whole_or_none(tree, "horizon_us")
+        self._keys, self._counts = array(tree, "keys", np.int64), array(tree, "counts", np.int64)
+
+    def _wait(self, times_us: NDArray[np.int64], inputs: NDArray[np.int64]) -> None:
+        ticks = self.grid.tick_of(times_us)
+        keys = np.concatenate([self._keys, ticks * self._n_inputs + inputs])
+        counts = np.concatenate([self._counts, np.ones(len(times_us), np.int64)])
+        self._keys, where = np.unique(keys, return_inverse=True)
+        self._counts = np.zeros(len(self._keys), np.int64)
+        np.add.at(self._counts, where, counts)
+
+    def _settle(self, horizon_us: int) -> tuple[TickBlock, int]:
+        n_complete = self.n_complete + self.ticks_completed_by(horizon_us)
+        if horizon_us >= self.grid.begin_us:
+            self._horizon_us = max(horizon_us, self._horizon_us or 0)
+        return self._take(n_complete)
+
+    def _take(self, n_complete: int) -> tuple[TickBlock, int]:
+        """Take out the events of the ticks below ``n_complete``, as a block."""
+        bounds = np.searchsorted(
+            self._keys, np.arange(self.n_complete, n_complete + 1) * self._n_inputs
+        )
+        last = bounds[-1]
+        counts = self._counts[:last]
+        block = TickBlock(
+            bounds.astype(np.int64),
+            (self._keys[:last] % self._n_inputs).astype(np.int32),
+            np.minimum(counts, MAX_COUNT).astype(np.float32),
+        )
+        self._keys, self._counts = self._keys[last:], self._counts[last:]
+        self.n_complete = n_complete
+        return block, int(np.maximum(counts - MAX_COUNT, 0).sum())
