@@ -95,7 +95,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="tclif-serve",
         description="Serve Adaptive TC-LIF networks that learn from spike streams over WebSocket.",
-        epilog="Every setting of service/settings.py can be given as TCLIF_SECTION__NAME in the"
+        epilog="Every setting of service/settings/ can be given as TCLIF_SECTION__NAME in the"
         " environment, e.g. TCLIF_ENGINE__KERNEL=reference.",
     )
     parser.add_argument("--host", help="address to listen on (default 127.0.0.1)")

@@ -19,7 +19,7 @@ PAGE = Path(__file__).parents[1] / "docs" / "settings.md"
 _HEAD = """\
 # Settings
 
-Made by `make settings` from `service/settings.py`; edit that file, not this one.
+Made by `make settings` from `service/settings/`; edit that package, not this page.
 
 Each setting is an environment variable.
 Lists are JSON, for example `TCLIF_LISTENER__ALLOWED_HOSTS='["localhost", "spikes.example.org"]'`.

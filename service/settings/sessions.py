@@ -1,0 +1,100 @@
+"""What a session may hold, and how sessions are computed."""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, Field
+
+from service.settings.strict import STRICT
+
+
+class SessionSettings(BaseModel):
+    """What one session may hold."""
+
+    model_config = STRICT
+
+    max_sessions: Annotated[int, Field(ge=1)] = 256
+    """Sessions in memory, attached or not."""
+
+    max_session_bytes: Annotated[int, Field(ge=1)] = 64 << 20
+    """Learner memory of one session; checked before anything is allocated."""
+
+    max_total_bytes: Annotated[int, Field(ge=1)] = 4 << 30
+    """Learner memory of all sessions together."""
+
+    inbox_ticks: Annotated[int, Field(ge=1)] = 8192
+    """Ticks a session may queue before its socket is no longer read."""
+
+    inbox_inputs: Annotated[int, Field(ge=1)] = 1 << 20
+    """Non-zero inputs of those ticks, likewise."""
+
+    waiting_inputs: Annotated[int, Field(ge=1)] = 1 << 20
+    """Counts of open ticks that a session may need at most: (late ticks + 1) times inputs."""
+
+    inbox_messages: Annotated[int, Field(ge=1)] = 1024
+    """Messages a session may queue before its socket is no longer read."""
+
+    max_advance_ticks: Annotated[int, Field(ge=1)] = 4096
+    """Ticks that one message may complete."""
+
+    kept_segments: Annotated[int, Field(ge=1)] = 64
+    """Finished segments that wait for a label."""
+
+    kept_ticks: Annotated[int, Field(ge=1)] = 32768
+    """Ticks of kept segments, the open one included."""
+
+    kept_inputs: Annotated[int, Field(ge=1)] = 4 << 20
+    """Non-zero inputs (channel and tick) of kept segments, the open one included."""
+
+    checkpoint_ticks: Annotated[int, Field(ge=1)] = 256
+    """Ticks between kept states that lessons of intervals start from; each takes the memory of
+    neurons and traces. Shorter ones make lessons quicker."""
+
+    max_kept_bytes: Annotated[int, Field(ge=1)] = 96 << 20
+    """Memory that the kept ticks and states of one session may take; a session that could come to
+    need more is not opened."""
+
+    accuracy_window: Annotated[int, Field(ge=1)] = 200
+    """Labelled segments in the windowed prequential accuracy."""
+
+    def as_created(self) -> dict[str, int]:
+        """Return what a session keeps for its life, whatever the settings become."""
+        return self.model_dump(exclude=set(_OF_THE_SERVER))
+
+    def with_created(self, created: Mapping[str, object]) -> Self:
+        """Return these settings with what a session was created with.
+
+        Raises:
+            ValueError: A value is not allowed.
+        """
+        kept = self.model_dump().keys() - _OF_THE_SERVER
+        known = {name: value for name, value in created.items() if name in kept}
+        return type(self).model_validate(self.model_dump() | known)
+
+
+_OF_THE_SERVER = frozenset(
+    {
+        "max_sessions",
+        "max_session_bytes",
+        "max_total_bytes",
+        "inbox_ticks",
+        "inbox_inputs",
+        "inbox_messages",
+    }
+)
+"""Settings of sessions that change nothing of what a session computes."""
+
+
+class EngineSettings(BaseModel):
+    """The thread that computes."""
+
+    model_config = STRICT
+
+    kernel: Literal["cpu", "reference"] = "cpu"
+    """Which kernel new sessions get: ``cpu`` or ``reference``."""
+
+    batch_rows: Annotated[int, Field(ge=1)] = 64
+    """Sessions in one batch."""
+
+    visit_ticks: Annotated[int, Field(ge=1)] = 64
+    """Ticks of one session in one batch, so that its weights are loaded once for several ticks."""
