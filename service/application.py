@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
+from service import VERSION
 from service.access.access import Access
 from service.access.audit import Act, record
 from service.access.origin_check import OriginCheck, problem
@@ -30,7 +31,6 @@ from service.routes.metrics_listener import MetricsListener
 from service.routes.response_count import ResponseCount
 from service.sessions.session_archive import SessionArchive
 from service.sessions.session_registry import SessionRegistry
-from service.sessions.sessions import VERSION
 from service.sessions.snapshot_keeper import SnapshotKeeper
 from service.settings import Settings
 from service.storage.data_lock import DataFolder, open_data

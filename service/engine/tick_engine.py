@@ -121,7 +121,7 @@ class TickEngine:
         """Free a session's slot and forget what was queued; on the engine thread."""
         self._scheduler.discard(session)
         deleted = InternalFailure(f"session {session.name!r} was deleted")
-        session.network.fail(deleted, session.inbox)
+        session.network.fail(deleted, session.backlog.inbox)
         session.network.leave()
 
     def _run(self) -> None:
@@ -151,13 +151,13 @@ class TickEngine:
         by_learner: dict[Learner, list[Pair]] = defaultdict(list)
         for session in sessions:
             with _door(partial(_fail, session)):
-                row = session.network.next_row(session.inbox, self._scheduler.visit_ticks)
+                row = session.network.next_row(session.backlog.inbox, self._scheduler.visit_ticks)
                 if row is not None:
                     by_learner[session.network.learner].append((session, row))
         for learner, pairs in by_learner.items():
             _advance(learner, pairs)
         for session in sessions:
-            if session.network.has_work(session.inbox):
+            if session.network.has_work(session.backlog.inbox):
                 self._scheduler.add(session)
         done = [pair for pairs in by_learner.values() for pair in pairs]
         seconds = time.monotonic() - began_s
@@ -192,7 +192,7 @@ def _fail(session: Session, error: Exception) -> None:
     else:
         failure = InternalFailure(f"a defect of the server ended session {session.name!r}")
         _log.error("session failed", exc_info=error, extra=session.log_fields)
-    session.network.fail(failure, session.inbox)
+    session.network.fail(failure, session.backlog.inbox)
 
 
 def _trace(tracing: Tracing, done: list[Pair], seconds: float) -> None:

@@ -93,12 +93,12 @@ class SessionSeries(Collector):
         yield GaugeMetricFamily(
             "tclif_backlog_ticks",
             "Ticks that wait to be computed.",
-            value=sum(session.queued_ticks for session in sessions),
+            value=sum(session.backlog.n_ticks for session in sessions),
         )
         yield GaugeMetricFamily(
             "tclif_backlog_messages",
             "Client messages whose effects are not all done.",
-            value=sum(session.queued_messages for session in sessions),
+            value=sum(session.backlog.n_messages for session in sessions),
         )
         yield GaugeMetricFamily(
             "tclif_kept_bytes",
@@ -200,7 +200,7 @@ def _single(pairs: list[tuple[Session, VitalSigns]]) -> Iterator[Metric]:
         lessons.add_metric(owner, sign.n_lessons)
         spikes.add_metric(owner, sum(sign.activity.spikes))
         joules.add_metric(owner, report_energy(session.network.learner, sign.activity).joules)
-        backlog.add_metric(owner, session.queued_ticks)
+        backlog.add_metric(owner, session.backlog.n_ticks)
         drifting.add_metric(owner, sign.is_drifting)
         if sign.accuracy is not None:
             accuracy.add_metric(owner, sign.accuracy)

@@ -109,7 +109,7 @@ class Monitors:
 
     def _line(self, session: Session) -> JsonObject:
         line = summarise(session) | {
-            "backlog_ticks": session.queued_ticks,
+            "backlog_ticks": session.backlog.n_ticks,
             "kept_segments": len(session.intake.segmentation.kept),
         }
         signs = self._vital_signs.of(session)

@@ -233,7 +233,7 @@ class Connection:
             if isinstance(message, SnapshotRequest):
                 self._registry.keeper.request(session)
             self._telemetry.events_dropped(dropped, session.intake.segmentation.counters)
-            await session.wait_for_room()
+            await session.backlog.wait_for_room()
             self._telemetry.paced(await self._traffic.pace(n_events))
 
     async def _open(self, request: Open) -> None:
@@ -251,7 +251,7 @@ class Connection:
 
     async def _close(self, session: Session, message: Close, arrived_s: float) -> None:
         session.accept_close(message, arrived_s)
-        await session.wait_until_drained()
+        await session.backlog.wait_until_done()
         if not self._outbox.finished.is_set():
             await self._store(session)
         # another connection may have taken over meanwhile: it is not this one's to close

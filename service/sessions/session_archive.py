@@ -9,7 +9,8 @@ from typing import NamedTuple
 from service.access.principals import SessionKey
 from service.configuration.configuration import SessionConfiguration
 from service.errors import NotStored, SnapshotUnreadable
-from service.sessions.sessions import Engine, Session
+from service.sessions.engine import Engine
+from service.sessions.sessions import Session
 from service.settings import SessionSettings
 from service.state_tree import Tree, branch, text, whole
 from service.storage.snapshot_format import Manifest
@@ -161,8 +162,8 @@ class SessionArchive:
             seed=seed,
             configuration=configuration,
             settings=settings,
-            engine=self._engine,
             network=network,
+            notify=self._engine.notify,
             clock=self._clock,
         )
 

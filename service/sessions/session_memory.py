@@ -21,8 +21,9 @@ from service.errors import (
     StorageFailure,
     UnknownSession,
 )
+from service.sessions.engine import Engine
 from service.sessions.session_archive import SessionArchive
-from service.sessions.sessions import Engine, Session
+from service.sessions.sessions import Session
 from service.sessions.snapshot_keeper import SnapshotKeeper
 from service.settings import SessionSettings, StorageSettings
 from service.storage.model_store import ModelStore, StoredModel
@@ -119,8 +120,8 @@ class SessionMemory:
             seed=seed,
             configuration=configuration,
             settings=self._settings,
-            engine=self._engine,
             network=network,
+            notify=self._engine.notify,
             clock=self._clock,
         )
         self._take_in(session)
@@ -203,7 +204,7 @@ class SessionMemory:
         if session.failure is not None or self.lock(session.key).locked():
             return False
         async with self.lock(session.key):
-            await session.wait_until_drained()
+            await session.backlog.wait_until_done()
             try:
                 newest = await self._keeper.store(session)
             except (SnapshotFailed, InternalFailure, UnknownSession) as error:

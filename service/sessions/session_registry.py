@@ -19,15 +19,17 @@ from service.errors import (
     StorageFailure,
     UnknownSession,
 )
+from service.sessions.engine import Engine
+from service.sessions.greeting import greeting
 from service.sessions.outbox import Outbox
 from service.sessions.session_archive import SessionArchive
 from service.sessions.session_memory import SessionMemory
-from service.sessions.sessions import Engine, Session
+from service.sessions.sessions import Session
 from service.sessions.snapshot_keeper import SnapshotKeeper, told
 from service.settings import SessionSettings, SocketSettings, StorageSettings
 from service.storage.model_store import ModelStore
 from service.storage.snapshot_format import Manifest
-from service.wire_protocol import Limits, Open
+from service.wire_protocol import Open
 
 _log = logging.getLogger(__name__)
 
@@ -162,7 +164,7 @@ class SessionRegistry:
             else:
                 failure = await self._take_over(session, request)
             self._check_draining()
-            opened = session.opened(resumed=resumed, limits=self._limits_of(session))
+            opened = greeting(session, self._socket_settings, resumed=resumed)
             session.attach(outbox, opened, request.report)
             if failure is not None:
                 session.tell(told(failure))
@@ -217,7 +219,7 @@ class SessionRegistry:
 
     async def _settle(self, session: Session) -> None:
         try:
-            await session.wait_until_drained()
+            await session.backlog.wait_until_done()
             await self.keeper.store(session)
         except (SnapshotFailed, InternalFailure, UnknownSession) as error:
             _log.warning("drained without a snapshot: %s", error, extra=session.log_fields)
@@ -230,15 +232,6 @@ class SessionRegistry:
     def _check_draining(self) -> None:
         if self.is_draining:
             raise Draining("the server is shutting down; expected a later open")
-
-    def _limits_of(self, session: Session) -> Limits:
-        return Limits(
-            max_message_bytes=self._socket_settings.max_message_bytes,
-            max_advance_ticks=session.settings.max_advance_ticks,
-            kept_segments=session.settings.kept_segments,
-            kept_ticks=session.settings.kept_ticks,
-            idle_s=self._socket_settings.idle_s,
-        )
 
     async def _create(self, key: SessionKey, request: Open) -> Session:
         if request.epoch is not None:
@@ -261,7 +254,7 @@ class SessionRegistry:
         was_attached = session.is_attached
         # the old reader is fenced from here on: what it reads finds its connection detached
         session.dismiss("taken_over", CloseCode.ORDERLY)
-        await session.wait_until_drained()
+        await session.backlog.wait_until_done()
         if session.failure is not None:
             raise InternalFailure(session.failure.message)
         if was_attached:

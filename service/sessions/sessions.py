@@ -1,29 +1,26 @@
-"""Sessions and who holds which: inbox, sequence numbers, the attached connection, what was told.
+"""One session between its connections and the engine: its numbers, and what it tells to whom.
 
 A session has two sides. This one, `Intake` included, belongs to the event loop; its
 `SessionNetwork` belongs to the engine thread. They meet in two places: the inbox, which one side
 fills and the other empties, and `Session.deliver`, which the engine calls on the event loop.
 """
 
-import asyncio
 import time
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from importlib.metadata import version
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from service.access.principals import SessionKey
 from service.configuration.configuration import SessionConfiguration
 from service.errors import CloseCode, InternalFailure, Refusal
 from service.network.session_network import SessionNetwork
 from service.network.visit import Delivery
+from service.sessions.backlog import Backlog
 from service.sessions.outbox import Outbox
 from service.settings import SessionSettings
 from service.state_tree import Tree, branch, whole
-from service.storage.model_store import Weights
 from service.stream.intake import Intake, SessionMessage
-from service.stream.work import Applied, AtBoundary, ChangeReport, ComputeTicks, Refuse, Work
+from service.stream.work import Applied, AtBoundary, ChangeReport, Refuse, Work
 from service.wire_protocol import (
     Ack,
     Close,
@@ -31,46 +28,12 @@ from service.wire_protocol import (
     Goodbye,
     GoodbyeReason,
     Learned,
-    Limits,
     Opened,
     Prediction,
     ReportRequest,
 )
 
-VERSION = version("tclif")
-
 T = TypeVar("T")
-
-
-class Engine(Protocol):
-    """What a session needs of the thread that computes."""
-
-    def notify(self, session: "Session") -> None:
-        """Say that a session's inbox has work."""
-
-    def call(self, function: Callable[[], T]) -> Future[T]:
-        """Run something between two batches."""
-
-    def open_network(
-        self,
-        configuration: SessionConfiguration,
-        seed: int,
-        settings: SessionSettings,
-        weights: Weights | None = None,
-        kernel: str | None = None,
-    ) -> SessionNetwork:
-        """Make a session's network; on the engine thread.
-
-        Args:
-            configuration: What it is to be.
-            seed: What its first weights come from, unless ``weights`` are given.
-            settings: What sessions may hold.
-            weights: All of its first weights.
-            kernel: What it computes with; that of new sessions if not given.
-        """
-
-    def close_network(self, session: "Session") -> None:
-        """Free a session's slot; on the engine thread."""
 
 
 class Session:
@@ -81,12 +44,9 @@ class Session:
         epoch: Random number of this incarnation.
         seed: Seed of its initial weights.
         configuration: What it was created as.
-        inbox: Work that the engine has not begun.
+        backlog: Work that the engine has not done.
         network: The engine's side.
         received: Number of the last message that was taken in.
-        queued_messages: Messages, numbered or not, whose effects are not all done.
-        queued_ticks: Ticks inside segments that wait to be computed.
-        queued_inputs: Their non-zero inputs.
         applied: Number of the last message whose effects are all done.
         durable: Number of the last message that is safe; 0 while nothing is stored.
         settings: Its bounds, as they were when it was created.
@@ -105,8 +65,8 @@ class Session:
         seed: int,
         configuration: SessionConfiguration,
         settings: SessionSettings,
-        engine: Engine,
         network: SessionNetwork,
+        notify: Callable[["Session"], None],
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.key = key
@@ -115,7 +75,7 @@ class Session:
         self.configuration = configuration
         self.intake = Intake(configuration, settings, self._reserve_classes)
         self.reserve_bytes: Callable[[int], None] = _nobody_counts
-        self.inbox: deque[Work] = deque()
+        self.backlog = Backlog(settings)
         self.network = network
         self.received = 0
         self.applied = 0
@@ -125,14 +85,10 @@ class Session:
         self.is_notified = False
         self.failure: InternalFailure | None = None
         self.settings = settings
-        self._engine = engine
+        self._notify = notify
         self._clock = clock
         self._left_s = clock()
         self._outbox: Outbox | None = None
-        self.queued_messages = 0
-        self.queued_ticks = 0
-        self.queued_inputs = 0
-        self._progress = asyncio.Event()
 
     @property
     def name(self) -> str:
@@ -173,16 +129,6 @@ class Session:
     def credit_ticks(self) -> int:
         """How many ticks the client may cause to be computed beyond what is applied."""
         return self.settings.inbox_ticks
-
-    @property
-    def has_room(self) -> bool:
-        """Whether the next message may be read."""
-        is_short = self.queued_messages < self.settings.inbox_messages
-        return (
-            is_short
-            and self.queued_ticks < self.settings.inbox_ticks
-            and self.queued_inputs < self.settings.inbox_inputs
-        )
 
     def accept(
         self, message: SessionMessage, arrived_s: float, refusal: Refusal | None = None
@@ -266,18 +212,6 @@ class Session:
             if self._outbox is not None:
                 self._outbox.acknowledge(self.ack())
 
-    async def wait_for_room(self) -> None:
-        """Wait until the next message may be read."""
-        while not self.has_room and self.failure is None:
-            self._progress.clear()
-            await self._progress.wait()
-
-    async def wait_until_drained(self) -> None:
-        """Wait until every message that was taken in is applied."""
-        while self.queued_messages and self.failure is None:
-            self._progress.clear()
-            await self._progress.wait()
-
     def attach(self, outbox: Outbox, opened: Opened, report: ReportRequest) -> None:
         """Make a connection the session's own and tell it again what may have been lost."""
         assert self._outbox is None, "the connection before is detached"
@@ -310,36 +244,9 @@ class Session:
         durable = min(self.durable, self.applied)
         return Ack(applied=self.applied, durable=durable, credit_ticks=self.credit_ticks)
 
-    def opened(self, *, resumed: bool, limits: Limits, version: str = VERSION) -> Opened:
-        """What a connection is told when it is attached."""
-        cuts = self.intake.segmentation
-        # what the server cuts it ends itself: only a client has to be reminded
-        left_open = None if cuts.is_cut_by_server else cuts.open_segment
-        if cuts.takes_intervals:
-            checkpoint_ticks = self.settings.checkpoint_ticks
-            limits = limits.model_copy(update={"checkpoint_ticks": checkpoint_ticks})
-        return Opened(
-            session=self.name,
-            resumed=resumed,
-            epoch=self.epoch,
-            next_sequence=self.received + 1,
-            credit_ticks=self.credit_ticks,
-            classes=self.intake.class_names,
-            tick_us=self.configuration.tick_us,
-            seed=self.seed,
-            kernel=self.network.learner.kernel_name,
-            limits=limits,
-            server=version,
-            open_segment=left_open.number if left_open else None,
-            open_segment_t_us=left_open.begin_us if left_open else None,
-            horizon_us=cuts.horizon_us,
-        )
-
     def deliver(self, delivery: Delivery) -> None:
         """Take what a visit brought: tell the client, move the numbers, wake who waits."""
-        self.queued_messages -= delivery.n_applied
-        self.queued_ticks -= delivery.n_ticks
-        self.queued_inputs -= delivery.n_inputs
+        self.backlog.settle(delivery)
         self.n_ticks += delivery.n_ticks
         self.applied = max(self.applied, delivery.applied)
         for message in delivery.messages:
@@ -348,16 +255,12 @@ class Session:
             self._fail(delivery.failure)
         if self._outbox is not None:
             self._outbox.acknowledge(self.ack())
-        self._progress.set()
-
-    def _reserve_classes(self, n_classes: int) -> None:
-        self.reserve_bytes(self.configuration.network_bytes(n_classes) - self.network_bytes)
 
     def retire(self) -> None:
         """Take leave of a deleted session: its connection and whoever waits for it."""
         self.dismiss("deleted", CloseCode.DELETED)
         self.failure = InternalFailure(f"session {self.name!r} was deleted")
-        self._progress.set()
+        self.backlog.give_up()
 
     def tell(self, message: Prediction | Learned | ErrorMessage) -> None:
         """Tell the attached connection something, if there is one."""
@@ -367,6 +270,7 @@ class Session:
     def _fail(self, failure: InternalFailure) -> None:
         """Quarantine the session: nothing more of it is computed."""
         self.failure = failure
+        self.backlog.give_up()
         if self._outbox is not None:
             self._outbox.fail(failure)
 
@@ -374,13 +278,12 @@ class Session:
         self._outbox = None
         self._left_s = self._clock()
 
+    def _reserve_classes(self, n_classes: int) -> None:
+        self.reserve_bytes(self.configuration.network_bytes(n_classes) - self.network_bytes)
+
     def _push(self, work: list[Work]) -> None:
-        self.queued_messages += sum(isinstance(w, Applied) for w in work)
-        blocks = [w.block for w in work if isinstance(w, ComputeTicks)]
-        self.queued_ticks += sum(block.n_ticks for block in blocks)
-        self.queued_inputs += sum(block.n_inputs for block in blocks)
-        self.inbox.extend(work)
-        self._engine.notify(self)
+        self.backlog.put(work)
+        self._notify(self)
 
 
 def _nobody_counts(_n_bytes: int) -> None:

@@ -17,9 +17,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Protocol
 
+from service import VERSION
 from service.access.principals import SessionKey
 from service.errors import InternalFailure, SnapshotFailed, StorageFailure, UnknownSession
-from service.sessions.sessions import VERSION, Session
+from service.sessions.sessions import Session
 from service.settings import StorageSettings
 from service.state_tree import Tree, branch, whole
 from service.storage.snapshot_format import Manifest, pack

@@ -163,10 +163,10 @@ async def test_unnumbered_messages_are_bounded_too(serve: Serve) -> None:
             for _ in range(N_MESSAGES):
                 await partner.say({"type": "snapshot"})
             await give_the_server_turns(server)
-            queued = session_of(server).queued_messages
+            queued = session_of(server).backlog.n_messages
         await partner.send(begin(0, 0))
         heard = await partner.settle()
-        left = session_of(server).queued_messages
+        left = session_of(server).backlog.n_messages
 
     assert (queued, left) == (5, 0)
     assert of_kind("error", heard) == []

@@ -198,7 +198,7 @@ class FuzzedConversation:
 
         heard = await line.say(raw)
         if not line.is_over:
-            await session.wait_until_drained()
+            await session.backlog.wait_until_done()
             heard = await self._rest(line, heard)
 
         self.n_messages += 1

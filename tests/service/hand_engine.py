@@ -82,7 +82,7 @@ class HandEngine:
 
     def close_network(self, session: Session) -> None:
         """Free a session's slot."""
-        session.network.fail(InternalFailure("deleted"), session.inbox)
+        session.network.fail(InternalFailure("deleted"), session.backlog.inbox)
         self._pool.close(session.network.seat)
         self.n_closed += 1
 
@@ -93,7 +93,7 @@ class HandEngine:
     def compute(self, session: Session) -> None:
         """Do all that waits in a session's inbox and deliver it."""
         network = session.network
-        while (row := network.next_row(session.inbox, 64)) is not None:
+        while (row := network.next_row(session.backlog.inbox, 64)) is not None:
             n_ticks, block = row.block.n_ticks, row.block
             result = network.learner.advance(
                 np.array([network.slot], np.int64),

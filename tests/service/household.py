@@ -149,7 +149,7 @@ class Household:
             session.accept(end(first + 2, number, from_us + 1000), 0.0)
             session.accept(label(first + 3, number, number % 3), 0.0)
         async with asyncio.timeout(TIMEOUT_S):
-            await session.wait_until_drained()
+            await session.backlog.wait_until_done()
 
     async def captured(self, session: Session) -> Tree:
         """Return all that a session is."""

@@ -8,9 +8,10 @@ from typing_extensions import override
 
 from service.access.session_quota import SessionQuota
 from service.observation.telemetry import Telemetry
+from service.sessions.engine import Engine
 from service.sessions.session_archive import SessionArchive
 from service.sessions.session_registry import SessionRegistry
-from service.sessions.sessions import Engine, Session
+from service.sessions.sessions import Session
 from service.sessions.snapshot_keeper import SnapshotKeeper
 from service.settings import QuotaSettings, SessionSettings, SocketSettings, StorageSettings
 from service.storage.model_store import ModelStore

@@ -94,7 +94,7 @@ def teach(session: Session, seed: int, n_segments: int = 3) -> None:
 async def drained(*sessions: Session) -> None:
     async with asyncio.timeout(TIMEOUT_S):
         for session in sessions:
-            await session.wait_until_drained()
+            await session.backlog.wait_until_done()
 
 
 def same(one: Weights, other: Weights) -> bool:
@@ -135,7 +135,7 @@ async def test_what_sessions_are_sent_is_computed_and_delivered(room: EngineRoom
     # three segments: begin, events, end, label
     assert (session.applied, session.n_ticks) == (12, 60)
     assert session.network.accuracy.n_scored == 3
-    assert session.queued_ticks == 0
+    assert session.backlog.n_ticks == 0
 
 
 async def test_sessions_in_one_batch_do_not_touch_each_other(room: EngineRoom) -> None:

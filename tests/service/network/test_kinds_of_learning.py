@@ -59,7 +59,7 @@ def learnt_by_a_session(
         seed=SEED,
         configuration=configuration,
         settings=settings,
-        engine=engine,
+        notify=engine.notify,
         network=network,
     )
     sequence = 1

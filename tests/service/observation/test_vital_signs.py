@@ -167,7 +167,7 @@ async def test_a_busy_engine_is_asked_once_and_nobody_waits_for_long(
 async def test_a_quarantined_session_is_not_read() -> None:
     ward = Ward()
     good, bad = await ward.open("good"), await ward.open("bad")
-    bad.network.fail(InternalFailure("a defect"), bad.inbox)
+    bad.network.fail(InternalFailure("a defect"), bad.backlog.inbox)
 
     await ward.signs(good)
 

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from service import VERSION
 from service.access.principals import SessionKey
 from service.errors import (
     CloseCode,
@@ -16,7 +17,7 @@ from service.errors import (
     UnknownSession,
 )
 from service.sessions.outbox import Outbox
-from service.sessions.sessions import VERSION, Session
+from service.sessions.sessions import Session
 from service.settings import QuotaSettings, SessionSettings, SocketSettings
 from service.wire_protocol import Ack, Goodbye, Opened, ServerMessage
 from tclif_core import Learner, LearningSpec, NetworkSpec
@@ -199,7 +200,7 @@ async def test_a_session_that_fails_during_a_take_over_is_not_opened() -> None:
 
     opening = asyncio.create_task(reception.open())
     await reception.settle()
-    session.network.fail(InternalFailure("not finite"), session.inbox)
+    session.network.fail(InternalFailure("not finite"), session.backlog.inbox)
     session.deliver(session.network.collect())
 
     with pytest.raises(InternalFailure, match="not finite"):
@@ -209,7 +210,7 @@ async def test_a_session_that_fails_during_a_take_over_is_not_opened() -> None:
 async def test_a_quarantined_session_is_not_opened_but_can_be_deleted_and_begun_anew() -> None:
     reception = Reception()
     session, first, _ = await reception.open()
-    session.network.fail(InternalFailure("not finite"), session.inbox)
+    session.network.fail(InternalFailure("not finite"), session.backlog.inbox)
     session.deliver(session.network.collect())
 
     with pytest.raises(InternalFailure, match="not finite"):

@@ -4,10 +4,12 @@ import asyncio
 
 import pytest
 
+from service import VERSION
 from service.access.principals import SessionKey
 from service.configuration.configuration import SessionConfiguration
 from service.errors import CloseCode, InternalFailure, ProtocolViolation, Refusal
 from service.network.retold_messages import RETOLD_MESSAGES
+from service.sessions.greeting import greeting
 from service.sessions.outbox import Outbox
 from service.sessions.sessions import Session
 from service.settings import SessionSettings, SocketSettings
@@ -30,7 +32,14 @@ from tests.service.hand_engine import HandEngine
 from tests.service.open_requests import open_request
 
 TIMEOUT_S = 10.0
-LIMITS = Limits(max_message_bytes=1, max_advance_ticks=1, kept_segments=1, kept_ticks=1, idle_s=1.0)
+LIMITS = Limits(
+    max_message_bytes=1 << 20,
+    max_advance_ticks=4096,
+    kept_segments=64,
+    kept_ticks=32768,
+    idle_s=300.0,
+)
+"""Those of the settings as they come."""
 REPORT = ReportRequest(every_ticks=0)
 
 
@@ -49,14 +58,14 @@ class Stage:
             seed=6,
             configuration=configuration,
             settings=settings,
-            engine=self.engine,
             network=self.engine.open_network(configuration, 6, settings),
+            notify=self.engine.notify,
         )
 
     def attach(self) -> Outbox:
         """Attach a new connection."""
         outbox = Outbox(SocketSettings(), self.clock)
-        opened = self.session.opened(resumed=True, limits=LIMITS, version="9")
+        opened = greeting(self.session, SocketSettings(), resumed=True)
         self.session.attach(outbox, opened, REPORT)
         return outbox
 
@@ -120,8 +129,8 @@ async def test_a_violation_leaves_the_session_as_it_was() -> None:
     with pytest.raises(ProtocolViolation):
         session.accept(events(2, base_us=500), 0.0)
 
-    assert (session.received, session.applied, session.queued_ticks) == (1, 1, 0)
-    assert not session.inbox
+    assert (session.received, session.applied, session.backlog.n_ticks) == (1, 1, 0)
+    assert not session.backlog.inbox
     session.accept(events(2, base_us=400), 0.0)
     stage.compute()
     assert session.applied == 2
@@ -144,12 +153,12 @@ async def test_credit_counts_from_the_applied_message_so_what_waits_does_not_low
     session.accept(begin(1, 0, 0), 0.0)
 
     session.accept(events(2, base_us=700), 0.0)
-    assert (session.ack().credit_ticks, session.has_room) == (10, True)
+    assert (session.ack().credit_ticks, session.backlog.has_room) == (10, True)
     session.accept(events(3, base_us=1500), 0.0)
-    assert (session.ack().credit_ticks, session.has_room) == (10, False)
+    assert (session.ack().credit_ticks, session.backlog.has_room) == (10, False)
 
     stage.compute()
-    assert (session.ack().credit_ticks, session.has_room) == (10, True)
+    assert (session.ack().credit_ticks, session.backlog.has_room) == (10, True)
 
 
 async def test_a_reader_waits_while_too_many_inputs_are_queued() -> None:
@@ -159,10 +168,10 @@ async def test_a_reader_waits_while_too_many_inputs_are_queued() -> None:
 
     session.accept(events(2, (50, 1), (60, 2), (150, 3)), 0.0)
     # both events of the first tick wait to be computed, the third one waits for its tick's end
-    assert (session.queued_inputs, session.has_room) == (2, False)
+    assert (session.backlog.n_inputs, session.backlog.has_room) == (2, False)
 
     stage.compute()
-    assert (session.queued_inputs, session.has_room) == (0, True)
+    assert (session.backlog.n_inputs, session.backlog.has_room) == (0, True)
 
 
 async def test_lessons_take_no_room() -> None:
@@ -174,9 +183,9 @@ async def test_lessons_take_no_room() -> None:
 
     session.accept(label(3, 0, 1), 0.0)
 
-    assert session.queued_ticks == 0
+    assert session.backlog.n_ticks == 0
     stage.compute()
-    assert (session.queued_ticks, session.n_ticks) == (0, 9)
+    assert (session.backlog.n_ticks, session.n_ticks) == (0, 9)
 
 
 async def test_a_reader_waits_while_too_many_ticks_are_queued() -> None:
@@ -184,7 +193,7 @@ async def test_a_reader_waits_while_too_many_ticks_are_queued() -> None:
     stage.session.accept(begin(1, 0, 0), 0.0)
     stage.session.accept(events(2, base_us=500), 0.0)
 
-    reader = asyncio.create_task(stage.session.wait_for_room())
+    reader = asyncio.create_task(stage.session.backlog.wait_for_room())
     assert await is_waiting(reader)
     stage.compute()
 
@@ -199,7 +208,7 @@ async def test_a_reader_waits_while_too_many_messages_are_queued(
     for sequence in (1, 2):
         stage.session.accept(SnapshotRequest(sequence=sequence if is_numbered else None), 0.0)
 
-    reader = asyncio.create_task(stage.session.wait_for_room())
+    reader = asyncio.create_task(stage.session.backlog.wait_for_room())
     assert await is_waiting(reader)
     stage.compute()
 
@@ -213,7 +222,7 @@ async def test_drained_means_that_messages_without_number_are_done_too() -> None
     await stage.told(outbox)
     stage.session.accept(SnapshotRequest(), 0.0)
 
-    waiter = asyncio.create_task(stage.session.wait_until_drained())
+    waiter = asyncio.create_task(stage.session.backlog.wait_until_done())
     assert await is_waiting(waiter)
     stage.compute()
 
@@ -249,7 +258,7 @@ async def test_a_connection_is_greeted_and_then_told_what_it_may_have_missed() -
     assert (opened.session, opened.resumed, opened.epoch, opened.seed) == ("s", True, 5, 6)
     assert (opened.next_sequence, opened.credit_ticks, opened.tick_us) == (5, 8192, 100)
     assert (opened.classes, opened.kernel) == (("zero", "one", "two"), "reference")
-    assert (opened.limits, opened.server) == (LIMITS, "9")
+    assert (opened.limits, opened.server) == (LIMITS, VERSION)
     assert ack == Ack(applied=4, durable=0, credit_ticks=8192)
     assert isinstance(final, Prediction)
     assert (final.segment, final.final) == (3, True)
@@ -363,14 +372,14 @@ async def test_a_failure_ends_the_connection_and_all_waiting() -> None:
     session.accept(begin(1, 0, 0), 0.0)
     session.accept(events(2, base_us=500), 0.0)
     waiting = [
-        asyncio.create_task(session.wait_for_room()),
-        asyncio.create_task(session.wait_until_drained()),
+        asyncio.create_task(session.backlog.wait_for_room()),
+        asyncio.create_task(session.backlog.wait_until_done()),
     ]
     boundary = session.at_boundary(lambda: 1)
     failure = InternalFailure("not finite")
     assert await is_waiting(waiting[0])
 
-    session.network.fail(failure, session.inbox)
+    session.network.fail(failure, session.backlog.inbox)
     session.deliver(session.network.collect())
 
     await asyncio.wait_for(asyncio.gather(*waiting), TIMEOUT_S)

@@ -150,7 +150,7 @@ async def test_a_session_that_left_or_failed_is_not_stored(tmp_path: Path) -> No
     await house.live(session, 0)
     await house.live(other, 0)
 
-    session.network.fail(InternalFailure("not finite"), session.inbox)
+    session.network.fail(InternalFailure("not finite"), session.backlog.inbox)
     session.deliver(session.network.collect())
     await house.keeper.forget(other)
 
