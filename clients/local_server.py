@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from typing import IO
 
-_START_S = 180.0
+_START_S = 600.0
+"""Long enough to compile the kernel on a machine that is busy with other things."""
+
 _STOP_S = 15.0
 _ASK_EVERY_S = 0.2
 

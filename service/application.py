@@ -101,6 +101,7 @@ class Service:
 
     async def start(self) -> None:
         """Compile the kernel, find what is stored and start the engine."""
+        _log.info("preparing the kernel; the first start compiles it, a minute or more")
         await asyncio.to_thread(self.engine.warm_up)
         await self.registry.start()
         self.engine.start()
@@ -231,15 +232,23 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(websocket_route.router)
 
     @app.exception_handler(HTTPException)
-    async def refuse(_: Request, error: HTTPException) -> JSONResponse:
+    async def refuse(request: Request, error: HTTPException) -> JSONResponse:
         code = _CODES.get(error.status_code, "bad_message")
-        return problem(error.status_code, code, str(error.detail))
+        asked = f"{request.method} {request.url.path:.200}"
+        said = f"{asked} came; {error.detail}: /openapi.json has what there is"
+        return problem(error.status_code, code, said)
 
     @app.exception_handler(RequestValidationError)
     async def refuse_form(_: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        return problem(422, "bad_message", f"{where}: {first['msg']}")
+        if first["type"] == "json_invalid":
+            position, reason = first["loc"][-1], first["ctx"]["error"]
+            said = f"body: no JSON came, at character {position}: {reason}"
+        else:
+            where = ".".join(str(part) for part in first["loc"])
+            came = "" if first["type"] == "missing" else f" came as {first['input']!r:.100}"
+            said = f"{where}{came}: {first['msg']}"
+        return problem(422, "bad_message", said)
 
     @app.exception_handler(ServiceError)
     async def fail(_: Request, error: ServiceError) -> JSONResponse:

@@ -63,7 +63,9 @@ def set_up_logs(level: str, log_format: LogFormat) -> None:
     output = logging.StreamHandler(sys.stderr)
     output.addFilter(name_subject)
     output.setFormatter(
-        logging.Formatter("%(levelname)s %(name)s [%(principal)s/%(session)s]: %(message)s")
+        logging.Formatter(
+            "%(asctime)s %(levelname)s %(name)s [%(principal)s/%(session)s]: %(message)s"
+        )
         if log_format == "text"
         else JsonFormatter(
             "{levelname}{name}{principal}{session}{message}",

@@ -326,6 +326,27 @@ async def test_pages_that_are_not_there_are_problems_too(server: RunningServer) 
 
 
 @pytest.mark.parametrize(
+    ("method", "path", "body", "came"),
+    [
+        ("GET", "/v1/nothing", "", "GET /v1/nothing came"),
+        ("PUT", "/v1/sessions", "", "PUT /v1/sessions came"),
+        ("GET", "/v1/sessions?limit=0", "", "query.limit came as '0'"),
+        ("POST", "/v1/sessions/s/rollback", '{"snapshot": 5}', "body.snapshot came as 5"),
+        ("POST", "/v1/sessions/s/rollback", "{bad", "body: no JSON came, at character 1"),
+        ("POST", "/v1/sessions/s/rollback", "{}", "body.snapshot: Field required"),
+    ],
+)
+async def test_a_refusal_says_what_came(
+    server: RunningServer, method: str, path: str, body: str, came: str
+) -> None:
+    headers = {"Content-Type": "application/json"}
+
+    response = await server.http.request(method, path, content=body, headers=headers)
+
+    assert response.json()["detail"].startswith(came)
+
+
+@pytest.mark.parametrize(
     "headers",
     [{"Host": "evil.example"}, {"Origin": "http://evil.example"}, {"Origin": "null"}],
 )
