@@ -15,12 +15,14 @@ CHECK = Path(__file__).parents[2] / "docker" / "is_ready.py"
 
 
 @contextmanager
-def answering(status: int) -> Iterator[int]:
-    """Run a server whose health is always this status; yields its port."""
+def answering(status: int, host: str = "127.0.0.1") -> Iterator[int]:
+    """Run a server whose health is always this status to who asks this host; yields its port."""
 
     class Health(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(status if self.path == "/health/ready" else 404)
+            is_allowed = self.headers.get_all("Host") == [host]
+            known = status if self.path == "/health/ready" else 404
+            self.send_response(known if is_allowed else 403)
             self.end_headers()
 
         @override
@@ -38,10 +40,10 @@ def answering(status: int) -> Iterator[int]:
         server.server_close()
 
 
-def check(port: int) -> subprocess.CompletedProcess[str]:
+def check(port: int, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(  # noqa: S603 - our own command
         [sys.executable, str(CHECK)],
-        env={"TCLIF_LISTENER__PORT": str(port)},
+        env={"TCLIF_LISTENER__PORT": str(port)} | environment,
         capture_output=True,
         text=True,
         timeout=60,
@@ -52,6 +54,18 @@ def check(port: int) -> subprocess.CompletedProcess[str]:
 def test_a_ready_server_is_healthy() -> None:
     with answering(200) as port:
         outcome = check(port)
+
+    assert (outcome.returncode, outcome.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("listens_on", "asked_for"), [("tclif.example.org", "tclif.example.org"), ("::", "[::]")]
+)
+def test_it_asks_for_the_host_that_is_allowed_whatever_the_list(
+    listens_on: str, asked_for: str
+) -> None:
+    with answering(200, asked_for) as port:
+        outcome = check(port, TCLIF_LISTENER__HOST=listens_on)
 
     assert (outcome.returncode, outcome.stderr) == (0, "")
 
