@@ -40,6 +40,7 @@ def draw(watched: Watched, picture: Path) -> None:
         if raw["type"] == "row":
             where = (0.005, 1 - (y + 0.75) / height)
             figure.text(*where, str(raw["title"]), fontsize=13, fontweight="bold")
+            figure.text(0.995, where[1], "across: minutes up to now", fontsize=7, ha="right")
             continue
         panel = next(panels)
         answers: Answers = [

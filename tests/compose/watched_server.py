@@ -74,6 +74,7 @@ def watched_server(folder: Path) -> Iterator[Watched]:
             replay = [sys.executable, "-c", REPLAY, f"digits:{language}", "--forever", "--plain"]
             where = [f"--url=ws://{server}/v1/stream", f"--session={language}", "--speed=5"]
             running.enter_context(_beside([*replay, *where]))
+        _wait_until_scraped(watched.prometheus)
         asyncio.run(_be_refused(f"ws://{server}/v1/stream"))
         yield watched
 
@@ -122,6 +123,22 @@ def _wait_until_ready(url: str) -> None:
             pass
         time.sleep(LOOK_EVERY_S)
     raise AssertionError(f"{url} is not ready")
+
+
+def _wait_until_scraped(prometheus: str) -> None:
+    """Wait for the first look: what is counted before it never rises, and so is no rate."""
+    deadline_s = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline_s:
+        answer = httpx.get(
+            f"{prometheus}/api/v1/query",
+            params={"query": "tclif_ready"},
+            timeout=TIMEOUT_S,
+            trust_env=False,
+        )
+        if answer.json()["data"]["result"]:
+            return
+        time.sleep(LOOK_EVERY_S)
+    raise AssertionError(f"{prometheus} scrapes nothing")
 
 
 async def _be_refused(url: str) -> None:
