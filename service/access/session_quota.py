@@ -27,14 +27,20 @@ class SessionQuota:
         """Learner memory of all sessions that are in memory."""
         return self._bytes_in_memory
 
+    @property
+    def is_overfull(self) -> bool:
+        """Whether sessions that grew take more memory than there should be."""
+        return self._bytes_in_memory > self._settings.max_total_bytes
+
     def reserve(self, principal: str, n_bytes: int) -> None:
         """Account for one more session of a principal, in memory.
 
         Raises:
             QuotaExceeded: It would be too much; nothing is accounted for.
         """
-        self._check_owned(principal, 1, n_bytes)
-        self._check_memory(1, n_bytes)
+        self._check_owned(principal, n_bytes)
+        self._check_size(n_bytes)
+        self._check_memory(n_bytes)
         self._take_memory(n_bytes)
         self.adopt(principal, n_bytes)
 
@@ -67,23 +73,15 @@ class SessionQuota:
         Raises:
             QuotaExceeded: The server's memory is full; it stays parked.
         """
-        self._check_memory(1, n_bytes)
+        self._check_memory(n_bytes)
         self._take_memory(n_bytes)
 
-    def grow(self, principal: str, n_bytes: int, more_bytes: int) -> None:
-        """A session in memory is to become larger.
+    def grow(self, principal: str, more_bytes: int) -> None:
+        """Account for a session in memory that has become larger, whatever the quota.
 
-        Args:
-            principal: Whose it is.
-            n_bytes: What it takes so far.
-            more_bytes: What it will take beyond that.
-
-        Raises:
-            QuotaExceeded: It would be too large; it stays accounted for as it is.
+        What others take may not decide it: the same messages, sent again after a crash, would
+        find others. Memory that is too full by this is made room in afterwards.
         """
-        self._check_size(n_bytes + more_bytes)
-        self._check_owned(principal, 0, more_bytes)
-        self._check_memory(0, more_bytes)
         self._bytes_in_memory += more_bytes
         self._bytes_owned[principal] += more_bytes
 
@@ -98,9 +96,9 @@ class SessionQuota:
                 f" {self._settings.max_session_bytes}"
             )
 
-    def _check_owned(self, principal: str, n_sessions: int, n_bytes: int) -> None:
+    def _check_owned(self, principal: str, n_bytes: int) -> None:
         quota, n_owned, owned = self._quota, self._n_owned[principal], self._bytes_owned[principal]
-        if n_owned + n_sessions > quota.sessions:
+        if n_owned >= quota.sessions:
             raise QuotaExceeded(
                 f"principal {principal!r} has {n_owned} sessions; expected fewer than"
                 f" {quota.sessions} before a new one"
@@ -111,11 +109,9 @@ class SessionQuota:
                 f" {principal!r} {owned}; expected at most {quota.session_bytes} together"
             )
 
-    def _check_memory(self, n_sessions: int, n_bytes: int) -> None:
+    def _check_memory(self, n_bytes: int) -> None:
         settings = self._settings
-        if n_sessions:
-            self._check_size(n_bytes)
-        if self._n_in_memory + n_sessions > settings.max_sessions:
+        if self._n_in_memory >= settings.max_sessions:
             raise MemoryFull(
                 f"{self._n_in_memory} sessions exist; expected fewer than"
                 f" {settings.max_sessions} before a new one"

@@ -7,12 +7,14 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable
+from functools import partial
 from weakref import WeakValueDictionary
 
 from service.access.principals import SessionKey
 from service.access.session_quota import SessionQuota
 from service.configuration.configuration import SessionConfiguration
 from service.errors import (
+    CloseCode,
     InternalFailure,
     MemoryFull,
     Overloaded,
@@ -186,11 +188,9 @@ class SessionMemory:
         return session
 
     def _take_in(self, session: Session) -> None:
-        """Put a session into memory, and let it grow as the quota allows."""
+        """Put a session into memory, and count what it grows by."""
         self.sessions[session.key] = session
-        session.reserve_bytes = lambda n_bytes: self._quota.grow(
-            session.principal, session.network_bytes, n_bytes
-        )
+        session.note_growth = partial(self._quota.grow, session.principal)
 
     def _recount(self, session: Session, n_bytes: int) -> None:
         """Correct the room of a session that came back as an older, smaller one."""
@@ -201,7 +201,8 @@ class SessionMemory:
 
     async def park(self, session: Session) -> bool:
         """Let a session without a connection leave memory; tell whether it did."""
-        if session.failure is not None or self.lock(session.key).locked():
+        is_free = self.sessions.get(session.key) is session and not session.is_attached
+        if not is_free or session.failure is not None or self.lock(session.key).locked():
             return False
         async with self.lock(session.key):
             await session.backlog.wait_until_done()
@@ -210,12 +211,30 @@ class SessionMemory:
             except (SnapshotFailed, InternalFailure, UnknownSession) as error:
                 _log.warning("not parked: %s", error, extra=session.log_fields)
                 return False
-            await self._remove(session)
-            self._quota.park(session.network_bytes)
             # the snapshot may have been taken while it was still used
             used = newest.manifest.model_copy(update={"used_s": session.used_s})
+            # noted first: whoever asks meanwhile finds it, and waits for its lock
             self._archive.note(session.key, used)
+            await self._remove(session)
+            self._quota.park(session.network_bytes)
             return True
+
+    async def relieve(self, retry_after_ms: int) -> None:
+        """Park sessions until those that grew have room: first those without a connection.
+
+        Then the largest ones: their clients hear goodbye, lose nothing, and may come back once
+        there is room.
+        """
+        while self._quota.is_overfull:
+            if await self._park_oldest():
+                continue
+            attached = [s for s in self.sessions.values() if s.is_attached and s.failure is None]
+            if not attached:
+                return
+            largest = max(attached, key=lambda session: session.network_bytes)
+            largest.dismiss("quota", CloseCode.QUOTA, retry_after_ms=retry_after_ms)
+            if not await self.park(largest):
+                return
 
     async def erase(self, key: SessionKey) -> bool:
         """Delete a session with its snapshots; its lock is held.
@@ -256,14 +275,18 @@ class SessionMemory:
             try:
                 take()
             except MemoryFull:
-                left = [s for s in self.sessions.values() if not s.is_attached]
-                for session in sorted(left, key=lambda session: session.used_s):
-                    if await self.park(session):
-                        break
-                else:
+                if not await self._park_oldest():
                     raise
             else:
                 return
+
+    async def _park_oldest(self) -> bool:
+        """Park the session that was left longest ago of those that can be; tell if there is one."""
+        left = [session for session in self.sessions.values() if not session.is_attached]
+        for session in sorted(left, key=lambda session: session.used_s):
+            if await self.park(session):
+                return True
+        return False
 
     def _check_stored(self) -> None:
         n_stored = len(self.sessions) + len(self._archive)

@@ -188,7 +188,10 @@ class SessionRegistry:
         return was_there
 
     async def tend(self) -> None:
-        """Delete what has expired and park what nobody uses; to be called every now and then."""
+        """Delete what has expired, park what nobody uses or what has no room any more.
+
+        To be called every now and then.
+        """
         for session in [*self]:
             if session.is_attached:
                 continue
@@ -199,6 +202,7 @@ class SessionRegistry:
         for manifest in self.archive.everything():
             if self._memory.is_expired(manifest.used_s):
                 await self._expire(SessionKey(manifest.principal, manifest.session))
+        await self._memory.relieve(self._socket_settings.retry_after_ms)
 
     async def drain(self) -> None:
         """Open no more sessions; store those there are and say goodbye to each, in bounded time.

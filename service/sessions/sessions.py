@@ -50,7 +50,7 @@ class Session:
         applied: Number of the last message whose effects are all done.
         durable: Number of the last message that is safe; 0 while nothing is stored.
         settings: Its bounds, as they were when it was created.
-        reserve_bytes: Accounts for so many bytes more of it, or raises `QuotaExceeded`.
+        note_growth: Is told of how many bytes more its network takes.
         n_ticks: Ticks inside segments that were computed.
         active_s: When its last message was read, on the monotonic clock; 0 before the first.
         is_notified: Whether the engine was told of its work and has not looked yet.
@@ -73,8 +73,8 @@ class Session:
         self.epoch = epoch
         self.seed = seed
         self.configuration = configuration
-        self.intake = Intake(configuration, settings, self._reserve_classes)
-        self.reserve_bytes: Callable[[int], None] = _nobody_counts
+        self.note_growth: Callable[[int], None] = _nobody_counts
+        self.intake = Intake(configuration, settings, self._grew)
         self.backlog = Backlog(settings)
         self.network = network
         self.received = 0
@@ -278,8 +278,8 @@ class Session:
         self._outbox = None
         self._left_s = self._clock()
 
-    def _reserve_classes(self, n_classes: int) -> None:
-        self.reserve_bytes(self.configuration.network_bytes(n_classes) - self.network_bytes)
+    def _grew(self, n_bytes: int) -> None:
+        self.note_growth(n_bytes)
 
     def _push(self, work: list[Work]) -> None:
         self.backlog.put(work)
@@ -287,4 +287,4 @@ class Session:
 
 
 def _nobody_counts(_n_bytes: int) -> None:
-    """Let a session grow that no registry knows."""
+    """Let a session grow that no registry counts."""

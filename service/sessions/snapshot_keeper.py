@@ -198,7 +198,8 @@ class SnapshotKeeper:
     async def _answer(self, session: Session, shelf: SnapshotShelf) -> None:
         while shelf.is_wanted:
             shelf.is_wanted = False
-            await self._try(session, self.store(session, requested=True, urgent=False))
+            # no place to roll back to: clients ask for it only to forget what they keep
+            await self._try(session, self.store(session, urgent=False))
 
     async def _try(self, session: Session, work: Awaitable[object]) -> None:
         """Do something that may fail to store, and tell the client if it does."""

@@ -86,7 +86,8 @@ class QuotaSettings(BaseModel):
     """Sessions of one principal, in memory and parked."""
 
     session_bytes: Annotated[int, Field(ge=1)] = 8 << 30
-    """Learner memory of one principal's sessions together, in memory and parked."""
+    """Learner memory of one principal's sessions together, in memory and parked; checked before a
+    new one. Classes that are added to one count, but are not refused for it."""
 
     events_per_s: Annotated[float, Field(gt=0)] = 5_000_000.0
     """Events a second over all connections; who sends more is read more slowly and loses nothing.

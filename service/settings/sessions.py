@@ -17,10 +17,12 @@ class SessionSettings(BaseModel):
     """Sessions in memory, attached or not."""
 
     max_session_bytes: Annotated[int, Field(ge=1)] = 64 << 20
-    """Learner memory of one session; checked before anything is allocated."""
+    """Learner memory of one session; checked before anything is allocated. A session keeps the
+    bound of its creation, and classes that are added later are refused beyond it."""
 
     max_total_bytes: Annotated[int, Field(ge=1)] = 4 << 30
-    """Learner memory of all sessions together."""
+    """Learner memory of all sessions together. Where added classes take more, sessions are parked
+    until it is not exceeded: first those without a connection, then the largest."""
 
     inbox_ticks: Annotated[int, Field(ge=1)] = 8192
     """Ticks a session may queue before its socket is no longer read."""
@@ -75,7 +77,6 @@ class SessionSettings(BaseModel):
 _OF_THE_SERVER = frozenset(
     {
         "max_sessions",
-        "max_session_bytes",
         "max_total_bytes",
         "inbox_ticks",
         "inbox_inputs",

@@ -45,7 +45,7 @@ class StorageSettings(BaseModel):
     """Least time between those."""
 
     kept_requested: Annotated[int, Field(ge=0)] = 8
-    """Snapshots of a session, besides, that were asked for by a message or over HTTP."""
+    """Snapshots of a session, besides, that were asked for over HTTP."""
 
     park_after_s: Annotated[float, Field(ge=0)] = 300.0
     """A session without a connection for so long leaves memory and stays stored."""

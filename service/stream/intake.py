@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import assert_never, get_args
 
 from service.configuration.configuration import SessionConfiguration
-from service.errors import ProtocolViolation, QuotaExceeded, Refusal
+from service.errors import ProtocolViolation, Refusal
 from service.settings import SessionSettings
 from service.state_tree import Tree, branch, listed, text, whole
 from service.stream.client_segmentation import ClientSegmentation
@@ -50,19 +50,20 @@ class Intake:
         self,
         configuration: SessionConfiguration,
         settings: SessionSettings,
-        reserve_classes: Callable[[int], None] | None = None,
+        note_growth: Callable[[int], None] = lambda _: None,
     ) -> None:
         """Begin with nothing taken in.
 
         Args:
             configuration: What the session was created as.
             settings: What it may hold.
-            reserve_classes: Accounts for so many classes, or raises `QuotaExceeded`; None: there
-                is room for all.
+            note_growth: Is told of how many bytes more the network takes.
         """
+        self._configuration = configuration
+        self._max_bytes = settings.max_session_bytes
         self._sensor = configuration.sensor
         self.class_names = configuration.class_names
-        self._reserve_classes = reserve_classes
+        self._note_growth = note_growth
         self.segmentation = _segmentation(configuration, settings)
         self.mode = configuration.request.learning.mode
         self.n_events = 0
@@ -195,11 +196,15 @@ class Intake:
             raise Refusal(
                 "bad_value", f"{n_classes} classes would be; expected at most {MAX_LIST_ITEMS}"
             )
-        if self._reserve_classes is not None:
-            try:
-                self._reserve_classes(n_classes)
-            except QuotaExceeded as refused:
-                raise Refusal("quota", refused.message) from refused
+        n_bytes = self._configuration.network_bytes(n_classes)
+        # the session's own bound only: what others take at the moment would be another answer when
+        # the message is sent again
+        if n_bytes > self._max_bytes:
+            raise Refusal(
+                "quota",
+                f"{n_bytes} bytes would be the network's; expected at most {self._max_bytes}",
+            )
+        self._note_growth(n_bytes - self._configuration.network_bytes(len(self.class_names)))
         self.class_names += message.add
         kept = self.segmentation.kept.stretches(self.segmentation.open_segment)
         return [GrowClasses(message.add, tuple(kept))]

@@ -92,18 +92,28 @@ def test_what_was_found_in_storage_counts_without_being_refused() -> None:
     bounded.reserve("a", 100)
 
 
-def test_a_session_grows_within_every_bound_or_not_at_all() -> None:
+def test_a_session_that_grows_counts_without_being_refused() -> None:
     bounded = quota(max_total_bytes=150, session_bytes=130)
     bounded.reserve("a", 50)
     bounded.reserve("b", 50)
 
-    with pytest.raises(QuotaExceeded, match="takes 101 bytes; expected at most 100"):
-        bounded.grow("a", 50, 51)
-    bounded.grow("a", 50, 40)
-    with pytest.raises(QuotaExceeded, match="all others 140; expected at most 150"):
-        bounded.grow("b", 50, 11)
-    bounded.grow("b", 50, 10)
-    bounded.release("b", 60)
+    bounded.grow("a", 50)
+    assert not bounded.is_overfull
+    bounded.grow("a", 31)
 
-    with pytest.raises(QuotaExceeded, match="'a' 90; expected at most 130"):
-        bounded.reserve("a", 41)
+    assert (bounded.bytes_in_memory, bounded.is_overfull) == (181, True)
+    with pytest.raises(QuotaExceeded, match="'a' 131; expected at most 130"):
+        bounded.reserve("a", 1)
+    bounded.park(131)
+    assert (bounded.bytes_in_memory, bounded.is_overfull) == (50, False)
+    with pytest.raises(QuotaExceeded, match="all others 50; expected at most 150"):
+        bounded.wake(131)
+
+
+def test_a_session_comes_back_whatever_its_size_may_be_now() -> None:
+    bounded = quota(max_session_bytes=100)
+    bounded.adopt("a", 130)
+
+    bounded.wake(130)
+
+    assert bounded.bytes_in_memory == 130

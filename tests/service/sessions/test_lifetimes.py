@@ -6,10 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from service.configuration.configuration import SessionConfiguration
 from service.errors import CloseCode, ConfigMismatch, EpochMismatch, Overloaded, QuotaExceeded
+from service.settings import SessionSettings
 from service.state_tree import Tree
-from service.wire_protocol import Close, Goodbye
-from tests.service.household import Household, key
+from service.wire_protocol import AddClasses, Close, ErrorMessage, Goodbye
+from tests.service.household import NETWORK, Household, key
+from tests.service.open_requests import open_request
 
 
 def flattened(value: object) -> object:
@@ -158,6 +161,131 @@ async def test_full_memory_parks_the_session_that_was_left_longest_ago(tmp_path:
     # both are attached now: there is nobody to park
     with pytest.raises(QuotaExceeded, match="2 sessions exist"):
         await house.open("b")
+
+
+async def test_whoever_asks_for_a_session_while_it_is_parked_waits_and_finds_it(
+    tmp_path: Path,
+) -> None:
+    house = Household(tmp_path, park_after_s=1.0)
+    session, _, outbox = await house.open()
+    session.detach(outbox)
+    house.clock.advance(1.0)
+
+    parking = asyncio.create_task(house.registry.tend())
+    n_missed = 0
+    while not parking.done():
+        await asyncio.sleep(0)
+        n_missed += house.registry.get(key()) is None and house.archive.parked(key()) is None
+    await parking
+
+    assert n_missed == 0
+    async with house.registry.hold(key()) as again:
+        assert again is not session
+
+
+async def test_a_session_that_was_opened_meanwhile_is_not_parked_for_room(tmp_path: Path) -> None:
+    house = Household(tmp_path, session={"max_sessions": 2})
+    for name in ("a", "b"):
+        session, _, outbox = await house.open(name)
+        session.detach(outbox)
+        if name == "a":
+            await house.live(session, 0)
+        house.clock.advance(1.0)
+    house.storage.is_full = True
+
+    # while room is looked for and "a" can't be stored, "b" gets its client back
+    opening = asyncio.create_task(house.open("c"))
+    await asyncio.sleep(0)
+    session, _, _ = await house.open("b")
+
+    with pytest.raises(QuotaExceeded, match="2 sessions exist"):
+        await opening
+    assert house.registry.get(key("b")) is session
+    assert session.is_attached
+
+
+# --- classes that need room
+
+
+MORE = AddClasses(add=tuple(f"class {n}" for n in range(40)), sequence=1)
+ROOM: dict[str, object] = {"max_sessions": 4}
+
+
+def grown_bytes(n_classes: int) -> int:
+    """Return what a session of these tests takes."""
+    request = open_request(network=NETWORK, learning={"optimizer": "adam", "rate": 0.01})
+    return SessionConfiguration.resolve(request, SessionSettings()).network_bytes(n_classes)
+
+
+async def test_whether_classes_are_added_does_not_depend_on_what_others_take(
+    tmp_path: Path,
+) -> None:
+    bounds = ROOM | {"max_total_bytes": 2 * grown_bytes(3)}
+    house = Household(tmp_path, session=bounds)
+    alone, _, _ = await house.open("alone")
+    await house.open("other")
+
+    alone.accept(MORE, 0.0)
+    await asyncio.wait_for(alone.backlog.wait_until_done(), 20)
+
+    assert len(alone.intake.class_names) == 43
+    assert house.registry.bytes_used == grown_bytes(43) + grown_bytes(3)
+
+
+async def test_the_bound_of_a_sessions_creation_decides_after_a_crash_too(tmp_path: Path) -> None:
+    house = Household(tmp_path, session={"max_session_bytes": grown_bytes(42)})
+    session, _, _ = await house.open()
+    await house.keeper.store(session)
+    session.accept(MORE, 0.0)
+    assert len(session.intake.class_names) == 3
+
+    # the next server would allow more
+    house = await house.after_a_crash(tmp_path)
+    session, opened, outbox = await house.open()
+    session.accept(MORE, 0.0)
+    told = await house.told(outbox)
+
+    assert opened.next_sequence == 1
+    assert len(session.intake.class_names) == 3
+    [refusal] = [message for message in told if isinstance(message, ErrorMessage)]
+    assert (refusal.code, refusal.sequence, refusal.fatal) == ("quota", 1, False)
+
+
+async def test_a_session_that_grew_makes_others_leave_that_nobody_is_attached_to(
+    tmp_path: Path,
+) -> None:
+    house = Household(tmp_path, session=ROOM | {"max_total_bytes": grown_bytes(43) + 100})
+    session, _, outbox = await house.open("left")
+    session.detach(outbox)
+    session, _, _ = await house.open("grown")
+    session.accept(MORE, 0.0)
+
+    await house.registry.tend()
+
+    assert [session.name for session in house.registry] == ["grown"]
+    assert session.is_attached
+
+
+async def test_without_such_the_largest_session_hears_goodbye_and_loses_nothing(
+    tmp_path: Path,
+) -> None:
+    house = Household(tmp_path, session=ROOM | {"max_total_bytes": grown_bytes(43) + 100})
+    other, _, other_outbox = await house.open("other")
+    session, _, outbox = await house.open("grown")
+    session.accept(MORE, 0.0)
+    before = await house.captured(session)
+
+    await house.registry.tend()
+
+    assert (await house.told(outbox))[-1] == Goodbye(reason="quota", durable=0, retry_after_ms=1000)
+    assert outbox.close_code is CloseCode.QUOTA
+    assert [session.name for session in house.registry] == ["other"]
+    with pytest.raises(QuotaExceeded):
+        await house.open("grown")
+    other.detach(other_outbox)
+    session, opened, _ = await house.open("grown")
+    assert opened.next_sequence == 2
+    assert same(await house.captured(session), before)
 
 
 # --- crashes and lost files

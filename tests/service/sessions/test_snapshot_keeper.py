@@ -116,7 +116,7 @@ async def test_who_needs_a_session_stored_hears_that_it_could_not_be(tmp_path: P
     assert session.durable == 4
 
 
-async def test_a_request_is_answered_by_an_ack_and_kept(tmp_path: Path) -> None:
+async def test_a_request_of_the_stream_is_answered_by_an_ack(tmp_path: Path) -> None:
     house = Household(tmp_path)
     session, _, outbox = await house.open()
     await house.live(session, 0)
@@ -126,13 +126,32 @@ async def test_a_request_is_answered_by_an_ack_and_kept(tmp_path: Path) -> None:
     await house.until(lambda: session.durable == 4)
 
     assert (await house.told(outbox))[-1] == Ack(applied=4, durable=4, credit_ticks=8192)
-    requested = [s.manifest.requested for s in house.store.manifests(folder_of("local", "s"))]
-    assert requested[:2] == [False, True]
+
+
+async def test_requests_of_the_stream_push_out_nothing_to_roll_back_to(tmp_path: Path) -> None:
+    house = Household(tmp_path, kept_requested=1, kept_periodic=0)
+    session, _, _ = await house.open()
+    await house.live(session, 0)
+    asked_for = await house.keeper.store(session, requested=True)
+
+    # as a client does that has much to keep
+    for segment in range(1, 5):
+        await house.live(session, segment)
+        house.keeper.request(session)
+        await house.until(lambda n=4 * segment + 4: session.durable == n)  # type: ignore[misc]
+    await house.keeper.store(session)
+
+    stored = house.store.manifests(folder_of("local", "s"))
+    assert [s.manifest.applied for s in stored] == [20, 20, 4]
+    assert [s.manifest.requested for s in stored] == [False, False, True]
+    assert stored[-1].number == asked_for.number
 
 
 async def test_a_request_that_fails_is_told(tmp_path: Path) -> None:
     house = Household(tmp_path)
     session, _, outbox = await house.open()
+    await house.live(session, 0)
+    await house.told(outbox)
     house.storage.is_full = True
 
     house.keeper.request(session)
