@@ -165,7 +165,7 @@ class TickEngine:
         self._telemetry.batch_done(n_rows=len(done), n_ticks=n_ticks, seconds=seconds)
         if done and self._telemetry.tracing.is_on:
             _trace(self._telemetry.tracing, done, seconds)
-        deliveries = [(session, session.network.collect()) for session in sessions]
+        deliveries = [(session, session.network.findings.collect()) for session in sessions]
         self._loop.call_soon_threadsafe(self._deliver, deliveries)
 
     def _deliver(self, deliveries: list[tuple[Session, Delivery]]) -> None:

@@ -46,7 +46,7 @@ def measure_activity(network: SessionNetwork) -> Activity:
         spikes=tuple((live + lesson).tolist()),
         n_eligible=network.tally.n_eligible,
         n_labelled=network.tally.n_labelled,
-        n_updates=network.n_lessons,
+        n_updates=network.teaching.n_lessons,
     )
 
 

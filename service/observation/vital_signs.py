@@ -155,25 +155,25 @@ class _Probe:
 
     def read(self, network: SessionNetwork) -> VitalSigns:
         self._rate(network)
-        accuracy = network.accuracy
+        accuracy = network.teaching.accuracy
         return VitalSigns(
             firing_rates=self._firing_rates,
             weight_change=self._weight_change,
             accuracy=accuracy.windowed if accuracy.n_scored else None,
             activity=measure_activity(network),
             is_drifting=accuracy.drift.is_drifting,
-            n_labelled=network.n_labelled,
-            n_lessons=network.n_lessons,
-            learning_stopped=network.learning_stopped,
+            n_labelled=network.teaching.n_labelled,
+            n_lessons=network.teaching.n_lessons,
+            learning_stopped=network.teaching.learning_stopped,
         )
 
     def is_stale(self, network: SessionNetwork, now_s: float) -> bool:
-        has_learnt = network.n_lessons != self._measured_lessons
+        has_learnt = network.teaching.n_lessons != self._measured_lessons
         return has_learnt and now_s - self.measured_s >= WEIGHT_CHANGE_S
 
     def measure_weight_change(self, network: SessionNetwork, now_s: float) -> None:
         self._weight_change = tuple(network.learner.weight_change(network.slot))
-        self._measured_lessons, self.measured_s = network.n_lessons, now_s
+        self._measured_lessons, self.measured_s = network.teaching.n_lessons, now_s
 
     def _rate(self, network: SessionNetwork) -> None:
         counts, n_ticks = network.learner.spike_counts(network.slot)

@@ -171,12 +171,12 @@ class _NetworkState(NamedTuple):
 
 
 def _read_network(network: SessionNetwork) -> _NetworkState:
-    learner, accuracy = network.learner, network.accuracy
+    learner, accuracy = network.learner, network.teaching.accuracy
     return _NetworkState(
         n_parameters=learner.n_parameters,
-        n_labelled=network.n_labelled,
-        n_lessons=network.n_lessons,
-        learning_stopped=network.learning_stopped,
+        n_labelled=network.teaching.n_labelled,
+        n_lessons=network.teaching.n_lessons,
+        learning_stopped=network.teaching.learning_stopped,
         windowed_accuracy=accuracy.windowed,
         overall_accuracy=accuracy.overall,
         firing_rates=network.firing_rates(),

@@ -184,7 +184,7 @@ class Session:
         def finish() -> Tree:
             network = self.network
             _, n_ticks = network.learner.spike_counts(network.slot)
-            retold = network.retold.capture()
+            retold = network.findings.retold.capture()
             return {
                 "session": session | {"ticks": n_ticks, "retold": retold},
                 "intake": intake(),
@@ -202,7 +202,7 @@ class Session:
         session = branch(tree, "session")
         self.received = self.applied = whole(session, "received")
         self.n_ticks = whole(session, "ticks")
-        self.network.retold.restore(session)
+        self.network.findings.retold.restore(session)
         self.intake.restore(branch(tree, "intake"))
 
     def be_durable(self, sequence: int) -> None:
@@ -221,7 +221,7 @@ class Session:
         self._push([ChangeReport(report)])
         outbox.greet(opened, self.ack())
         # all that was taken in is applied, so the engine does not add to them now
-        for message in self.network.retold:
+        for message in self.network.findings.retold:
             outbox.put(message)
         self._outbox = outbox
 

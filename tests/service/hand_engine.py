@@ -110,4 +110,4 @@ class HandEngine:
                     result.mean_probabilities.astype(np.float32), result.logits.astype(np.float32)
                 ),
             )
-        session.deliver(network.collect())
+        session.deliver(network.findings.collect())

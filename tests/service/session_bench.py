@@ -93,7 +93,7 @@ class Bench:
                 ),
             )
         assert not self.network.has_work(self.inbox)
-        return self.network.collect()
+        return self.network.findings.collect()
 
     def weights(self) -> dict[str, NDArray[np.floating]]:
         """Copy the weights."""

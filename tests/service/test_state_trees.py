@@ -312,7 +312,7 @@ def test_learning_that_has_stopped_stays_so() -> None:
     other = restored({}, captured(bench))
     delivery = other.take(*numbered(*whole_segment(1), told(1, 2)))
 
-    assert other.network.learning_stopped
+    assert other.network.teaching.learning_stopped
     assert [learned.loss for learned in lessons(delivery)] == [None]
     assert all(np.array_equal(before[name], value) for name, value in other.weights().items())
 

@@ -134,7 +134,7 @@ async def test_what_sessions_are_sent_is_computed_and_delivered(room: EngineRoom
 
     # three segments: begin, events, end, label
     assert (session.applied, session.n_ticks) == (12, 60)
-    assert session.network.accuracy.n_scored == 3
+    assert session.network.teaching.accuracy.n_scored == 3
     assert session.backlog.n_ticks == 0
 
 

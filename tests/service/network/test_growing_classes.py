@@ -107,7 +107,7 @@ def test_learning_ahead_goes_on_across_new_classes() -> None:
     [learned] = lessons(bench.take(first, label(2, 0, 1), rest[0], more(4, "three"), *rest[1:]))
 
     assert learned.target == 1
-    assert bench.network.n_lessons == 1
+    assert bench.network.teaching.n_lessons == 1
 
 
 def test_names_that_are_there_are_refused_as_a_whole() -> None:

@@ -263,7 +263,7 @@ def test_accuracy_is_that_of_the_finals_over_the_window() -> None:
     assert [learned.correct for learned in told] == [True, True, False, True, False]
     assert [learned.prequential_accuracy for learned in told] == [1, 1, 2 / 3, 2 / 3, 1 / 3]
     assert [learned.segments_labelled for learned in told] == [1, 2, 3, 4, 5]
-    assert bench.network.accuracy.overall == 3 / 5
+    assert bench.network.teaching.accuracy.overall == 3 / 5
 
 
 # --- learning ahead
@@ -386,7 +386,7 @@ def test_applied_follows_the_work_of_its_message() -> None:
 
     # begin and events, up to the first of nine ticks that the events complete
     bench.network.next_row(bench.inbox, 4)
-    assert bench.network.collect().applied == 1
+    assert bench.network.findings.collect().applied == 1
     delivery = bench.compute(4)
 
     assert (delivery.applied, delivery.n_applied) == (4, 3)
@@ -482,7 +482,7 @@ def test_a_gradient_that_is_not_finite_stops_learning_but_not_predicting(mode: s
     second = bench.take(*messages[1])
 
     assert codes(first) == ["learning_stopped"]
-    assert bench.network.learning_stopped
+    assert bench.network.teaching.learning_stopped
     assert codes(second) == []
     assert [learned.loss for learned in (*lessons(first), *lessons(second))] == [None, None]
     assert predictions(second)[-1].final
@@ -513,7 +513,7 @@ def test_a_failed_network_computes_nothing_more_and_tells_who_waits() -> None:
     bench.network.fail(failure, bench.inbox)
 
     assert waiting.exception() is failure
-    assert bench.network.collect().failure is failure
+    assert bench.network.findings.collect().failure is failure
     assert not bench.network.has_work(bench.inbox)
 
 

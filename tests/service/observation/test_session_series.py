@@ -35,7 +35,7 @@ async def test_accuracies_are_a_distribution_over_the_sessions_that_have_one() -
     for name, outcomes in {"a": [True], "b": [True, False], "c": [False], "d": []}.items():
         session = await ward.open(name)
         for correct in outcomes:
-            session.network.accuracy.score(correct=correct)
+            session.network.teaching.accuracy.score(correct=correct)
 
     samples = await ward.scrape()
 
@@ -49,10 +49,10 @@ async def test_accuracies_are_a_distribution_over_the_sessions_that_have_one() -
 async def test_a_distribution_tells_what_is_now() -> None:
     ward = Ward()
     session = await ward.open("a")
-    session.network.accuracy.score(correct=False)
+    session.network.teaching.accuracy.score(correct=False)
     before = await ward.scrape()
     for _ in range(3):
-        session.network.accuracy.score(correct=True)
+        session.network.teaching.accuracy.score(correct=True)
 
     after = await ward.scrape()
 
@@ -142,8 +142,8 @@ async def test_drifting_sessions_and_those_that_learn_no_more_are_counted() -> N
     drifting, stopped = await ward.open("drifting"), await ward.open("stopped")
     await ward.open("well")
     for number in range(600):
-        drifting.network.accuracy.score(correct=number < 400)
-    stopped.network.learning_stopped = True
+        drifting.network.teaching.accuracy.score(correct=number < 400)
+    stopped.network.teaching.learning_stopped = True
 
     samples = await ward.scrape()
 
@@ -185,7 +185,7 @@ async def test_layers_are_named_alike_before_the_first_tick() -> None:
     session = await ward.open("a")
     # a label for a segment without ticks: there is no firing rate yet
     ward.live(session, 0, 0, target=1)
-    session.network.n_lessons = 1
+    session.network.teaching.n_lessons = 1
     await ward.scrape()
 
     samples = await ward.scrape()

@@ -82,7 +82,7 @@ async def test_labels_and_lessons_are_told() -> None:
     signs = await ward.signs(session)
 
     assert (signs.n_labelled, signs.n_lessons) == (3, 2)
-    assert signs.accuracy == session.network.accuracy.windowed
+    assert signs.accuracy == session.network.teaching.accuracy.windowed
     assert signs.accuracy >= 1 / 3
 
 

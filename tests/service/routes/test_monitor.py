@@ -57,7 +57,7 @@ async def test_an_event_tells_how_each_session_is() -> None:
     assert (line["ticks"], line["events"], line["applied"]) == (20, 20, 4)
     assert (line["segments_labelled"], line["lessons"], line["backlog_ticks"]) == (1, 1, 0)
     assert line["weight_change"] == tuple(network.learner.weight_change(network.slot))
-    assert line["prequential_accuracy"] == network.accuracy.windowed
+    assert line["prequential_accuracy"] == network.teaching.accuracy.windowed
     assert (line["drifting"], line["learning_stopped"]) == (False, False)
     rates = line["firing_rates"]
     assert isinstance(rates, tuple)

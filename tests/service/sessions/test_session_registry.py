@@ -201,7 +201,7 @@ async def test_a_session_that_fails_during_a_take_over_is_not_opened() -> None:
     opening = asyncio.create_task(reception.open())
     await reception.settle()
     session.network.fail(InternalFailure("not finite"), session.backlog.inbox)
-    session.deliver(session.network.collect())
+    session.deliver(session.network.findings.collect())
 
     with pytest.raises(InternalFailure, match="not finite"):
         await opening
@@ -211,7 +211,7 @@ async def test_a_quarantined_session_is_not_opened_but_can_be_deleted_and_begun_
     reception = Reception()
     session, first, _ = await reception.open()
     session.network.fail(InternalFailure("not finite"), session.backlog.inbox)
-    session.deliver(session.network.collect())
+    session.deliver(session.network.findings.collect())
 
     with pytest.raises(InternalFailure, match="not finite"):
         await reception.open()

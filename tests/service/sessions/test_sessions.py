@@ -342,9 +342,9 @@ async def test_what_asks_for_a_boundary_runs_after_the_messages_read_so_far() ->
     session = stage.session
     for message in (begin(1, 0, 0), end(2, 0, 100)):
         session.accept(message, 0.0)
-    before = session.at_boundary(lambda: session.network.accuracy.n_scored)
+    before = session.at_boundary(lambda: session.network.teaching.accuracy.n_scored)
     session.accept(label(3, 0, 1), 0.0)
-    after = session.at_boundary(lambda: session.network.accuracy.n_scored)
+    after = session.at_boundary(lambda: session.network.teaching.accuracy.n_scored)
     assert not before.done()
 
     stage.compute()
@@ -380,7 +380,7 @@ async def test_a_failure_ends_the_connection_and_all_waiting() -> None:
     assert await is_waiting(waiting[0])
 
     session.network.fail(failure, session.backlog.inbox)
-    session.deliver(session.network.collect())
+    session.deliver(session.network.findings.collect())
 
     await asyncio.wait_for(asyncio.gather(*waiting), TIMEOUT_S)
     assert boundary.exception(TIMEOUT_S) is failure

@@ -170,7 +170,7 @@ async def test_a_session_that_left_or_failed_is_not_stored(tmp_path: Path) -> No
     await house.live(other, 0)
 
     session.network.fail(InternalFailure("not finite"), session.backlog.inbox)
-    session.deliver(session.network.collect())
+    session.deliver(session.network.findings.collect())
     await house.keeper.forget(other)
 
     with pytest.raises(InternalFailure):

@@ -224,7 +224,7 @@ def test_correct_is_what_most_of_the_ticks_were_taken_for() -> None:
     second = np.bincount(logits[10:17].argmax(axis=1), minlength=3).argmax()
     assert [one.correct for one in learned] == [first == 0, second == 1]
     assert [one.loss for one in learned] == [None, None]
-    assert bench.network.n_labelled == 2
+    assert bench.network.teaching.n_labelled == 2
     assert votes.sum() == 14
 
 
