@@ -451,13 +451,15 @@ NARROW: dict[str, dict[str, object]] = {
 async def overwhelm(server: RunningServer, slow: Partner) -> None:
     """Have more said to a client than it reads, until the server gives it up."""
     await slow.open(**WORDY)
-    key = SessionKey("local", "slow")
+    session = server.service.registry.get(SessionKey("local", "slow"))
+    assert session is not None, "it was opened"
     # found now: a server with little patience has forgotten it by the time that all is sent
     [connection] = [
         connection
         for connection in server.service.connections
-        # no page of the server shows which connection it has given up
-        if connection._session is server.service.registry.get(key)  # noqa: SLF001
+        # no page of the server shows which connection it has given up; its outbox is attached
+        # before `opened` is heard, the session is noted in it only after
+        if connection._outbox is session._outbox  # noqa: SLF001
     ]
     slow.socket.transport.pause_reading()
     with suppress(ConnectionClosed):

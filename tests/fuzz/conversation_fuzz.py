@@ -18,7 +18,7 @@ from fastapi import FastAPI
 from typing_extensions import override
 
 from service.access.principals import SessionKey
-from service.application import create_app
+from service.application import Service, create_app
 from service.sessions.sessions import Session
 from service.settings import Settings
 from tests.end_to_end.conversation_partner import SMALL_OPEN, TIMEOUT_S, Heard
@@ -144,7 +144,9 @@ class FuzzedServer:
 
     def session(self, name: str) -> Session:
         """Return a session of its registry."""
-        session: Session = self._app.state.service.registry.find(SessionKey("local", name))
+        service: Service = self._app.state.service
+        session = service.registry.get(SessionKey("local", name))
+        assert session is not None, f"session {name} is in memory"
         return session
 
     async def delete(self, name: str) -> None:
