@@ -29,13 +29,15 @@ class Loaded(NamedTuple):
 
     Attributes:
         session: As its newest sound snapshot holds it.
-        stored: All of its snapshots, newest first.
+        stored: All of its snapshots but the damaged ones, newest first.
         verified: That snapshot and, if there is one, the next older sound one.
+        damaged: Numbers of newer ones that could not be read.
     """
 
     session: Session
     stored: Sequence[StoredSnapshot]
     verified: Sequence[StoredSnapshot]
+    damaged: Sequence[int]
 
 
 class SessionArchive:
@@ -124,6 +126,7 @@ class SessionArchive:
         folder = folder_of(*key)
         session: Session | None = None
         verified: list[StoredSnapshot] = []
+        damaged: list[int] = []
         for number in await self._threads.run(partial(self._store.numbers, folder)):
             try:
                 stored, tree = await self._threads.run(partial(self._store.read, folder, number))
@@ -133,6 +136,7 @@ class SessionArchive:
                 continue
             except SnapshotUnreadable as error:
                 _log.error("snapshot %s/%d: %s", folder, number, error)
+                damaged.append(number)
                 continue
             # what a deleted session left behind is no older state of this one
             if stored.manifest.epoch == session.epoch:
@@ -141,7 +145,9 @@ class SessionArchive:
                 break
         if session is None:
             return None
-        return Loaded(session, await self.snapshots(key), verified)
+        # a damaged one may have a sound manifest; counted, it would push out a sound one
+        kept = [one for one in await self.snapshots(key) if one.number not in damaged]
+        return Loaded(session, kept, verified, damaged)
 
     async def _build(self, key: SessionKey, tree: Tree) -> Session:
         try:

@@ -24,7 +24,7 @@ from service.errors import (
     UnknownSession,
 )
 from service.sessions.engine import Engine
-from service.sessions.session_archive import SessionArchive
+from service.sessions.session_archive import Loaded, SessionArchive
 from service.sessions.sessions import Session
 from service.sessions.snapshot_keeper import SnapshotKeeper
 from service.settings import SessionSettings, StorageSettings
@@ -151,6 +151,9 @@ class SessionMemory:
     async def bring_back(self, key: SessionKey) -> Session | None:
         """Bring a parked session into memory; its lock is held.
 
+        One that was damaged is stored again before anybody goes on with it: what its client was
+        told is durable lies in one sound file, and should lie in two.
+
         Returns:
             The session; None if there is none, it has expired, or no snapshot of it is sound.
 
@@ -185,7 +188,19 @@ class SessionMemory:
         self._archive.forget(key)
         self._keeper.adopt(session, loaded.stored, loaded.verified)
         self._recount(session, manifest.network_bytes)
+        await self._make_whole(loaded)
         return session
+
+    async def _make_whole(self, loaded: Loaded) -> None:
+        """Store a session that lost a file, so that it may lose another one."""
+        if not loaded.damaged:
+            return
+        session = loaded.session
+        try:
+            await self._keeper.store(session)
+        except SnapshotFailed as failure:
+            # the keeper goes on trying; until then there is one sound file less than there should
+            _log.warning("brought back, not stored again: %s", failure, extra=session.log_fields)
 
     def _take_in(self, session: Session) -> None:
         """Put a session into memory, and count what it grows by."""

@@ -331,6 +331,24 @@ async def test_a_damaged_newest_snapshot_is_healed_by_the_one_before(tmp_path: P
     assert same(await house.captured(session), expected)
 
 
+async def test_what_healed_once_heals_again_before_its_client_sends_anything(
+    tmp_path: Path,
+) -> None:
+    house = Household(tmp_path)
+    session, opened, _ = await house.open()
+    await house.live(session, 0)
+    await house.keeper.store(session)
+    expected = await house.captured(session)
+
+    for _ in range(3):
+        house.damage(0)
+        house = await house.after_a_crash(tmp_path)
+        session, resumed, _ = await house.open(epoch=opened.epoch)
+
+        assert (resumed.next_sequence, session.durable) == (5, 4)
+        assert same(await house.captured(session), expected)
+
+
 async def test_without_a_sound_snapshot_the_session_begins_anew_and_says_so(
     tmp_path: Path,
 ) -> None:
