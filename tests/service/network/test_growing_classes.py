@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from service.configuration.configuration import SessionConfiguration
-from service.errors import QuotaExceeded
 from service.stream.intake import Intake
 from service.wire_protocol import AddClasses, Label
 from tclif_core import Strand
@@ -129,22 +128,26 @@ def test_more_classes_than_a_list_may_hold_are_refused() -> None:
     assert bench.learner.network.classes == 10_000
 
 
-def test_classes_beyond_the_quota_are_refused_and_the_session_stays() -> None:
+def test_classes_beyond_the_sessions_bound_are_refused_and_the_session_stays() -> None:
     bench = Bench()
-    asked: list[int] = []
-
-    def full(n_classes: int) -> None:
-        asked.append(n_classes)
-        raise QuotaExceeded("the network takes too much")
-
+    grown_by: list[int] = []
     configuration = SessionConfiguration.resolve(bench.request, SETTINGS)
-    bench.intake = Intake(configuration, SETTINGS, full)
+    now, then = configuration.network_bytes(3), configuration.network_bytes(4)
+    # room for one class more, to the byte
+    bounds = SETTINGS.model_copy(update={"max_session_bytes": then})
+    bench.intake = Intake(configuration, bounds, grown_by.append)
 
-    told = bench.take(more(1, "three"), begin(2, 0, 0), end(3, 0, 0), label(4, 0, "three"))
+    told = bench.take(
+        more(1, "three", "four"),
+        begin(2, 0, 0),
+        end(3, 0, 0),
+        label(4, 0, "three"),
+        more(5, "three"),
+    )
 
     assert codes(told) == ["quota", "bad_value"]
-    assert asked == [4]
-    assert bench.learner.network.classes == 3
+    assert grown_by == [then - now]
+    assert bench.learner.network.classes == 4
 
 
 def test_a_rollback_takes_back_what_was_learnt_and_leaves_the_new_classes() -> None:
