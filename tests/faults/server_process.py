@@ -112,16 +112,24 @@ class ServerProcess:
         return safetensors.numpy.load(answer.content)
 
     async def sessions(self) -> list[str]:
-        """List the names of all sessions."""
-        names: list[str] = []
+        """List the names of all sessions, parked ones included."""
+        return [str(line["session"]) for line in await self._list()]
+
+    async def count_sessions(self) -> tuple[int, int]:
+        """Count those with a connection, and all."""
+        lines = await self._list()
+        return sum(bool(line.get("attached")) for line in lines), len(lines)
+
+    async def _list(self) -> list[dict[str, object]]:
+        lines: list[dict[str, object]] = []
         after: str | None = ""
         while after is not None:
             answer = await self._http.get("/v1/sessions", params={"after": after, "limit": 1000})
             assert answer.status_code == httpx.codes.OK, answer.text
             page = answer.json()
-            names += [session["session"] for session in page["sessions"]]
+            lines += page["sessions"]
             after = page["next"]
-        return names
+        return lines
 
     async def close(self) -> None:
         """Leave nothing behind."""
