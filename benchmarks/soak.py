@@ -12,6 +12,7 @@ returns 1 if the last quarter holds more than the second.
 import argparse
 import asyncio
 import json
+import os
 import random
 import sys
 import tempfile
@@ -193,12 +194,13 @@ async def sample(server: ServerProcess, minute: float, lags_s: list[float]) -> S
     )
 
 
-def _stored_bytes(folder: Path) -> int:
+def _stored_bytes(root: Path) -> int:
     total = 0
-    for file in folder.rglob("*"):
-        # files go away while they are counted
-        with suppress(FileNotFoundError):
-            total += file.stat().st_size
+    # files and folders go away while they are counted: `walk` passes over those
+    for folder, _, names in os.walk(root):
+        for name in names:
+            with suppress(FileNotFoundError):
+                total += (Path(folder) / name).stat().st_size
     return total
 
 

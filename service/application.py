@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse
 from service import VERSION
 from service.access.access import Access
 from service.access.audit import Act, record
-from service.access.origin_check import OriginCheck, problem
+from service.access.origin_check import PROBLEMS, OriginCheck, problem
 from service.access.request_form import RequestForm
 from service.access.session_quota import SessionQuota
 from service.access.token_book import TokenBook
@@ -217,7 +217,14 @@ def create_app(settings: Settings) -> FastAPI:
         await service.stop()
 
     # no pages of FastAPI's own: they load their scripts from elsewhere
-    app = FastAPI(title="tclif", version=VERSION, lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="tclif",
+        version=VERSION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        responses=PROBLEMS,
+    )
     allowed_hosts = (*settings.listener.allowed_hosts, settings.listener.host)
     # from the inside to the outside: who comes from a foreign page is not even asked for a token
     app.state.metrics = metrics

@@ -5,8 +5,10 @@ page's ``Origin``, or, after DNS rebinding, a foreign ``Host``: both are held ag
 """
 
 from collections.abc import Iterable
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from pydantic import BaseModel
 from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -44,6 +46,25 @@ class OriginCheck:
         except ValueError:
             return False
         return host is not None and host in self._allowed_hosts
+
+
+class Problem(BaseModel):
+    """An error answer, as the OpenAPI document describes it."""
+
+    type: Literal["about:blank"]
+    title: str
+    status: int
+    code: str
+    detail: str
+
+
+_DESCRIBED: dict[str, Any] = {
+    "description": "A problem: what came and what was expected.",
+    "content": {"application/problem+json": {"schema": Problem.model_json_schema()}},
+}
+
+PROBLEMS: dict[int | str, dict[str, Any]] = {"4XX": _DESCRIBED, "5XX": _DESCRIBED}
+"""What every page may answer besides what it is asked for."""
 
 
 def problem(status: int, code: str, detail: str) -> JSONResponse:
