@@ -157,6 +157,11 @@ class ResumingClient:
         while self.durable < sequence:
             await self._wait_for_progress()
 
+    async def connected_more_often_than(self, n: int) -> None:
+        """Wait until the session was opened on one more connection."""
+        while self.n_connections <= n:
+            await self._wait_for_progress()
+
     async def heard_complaints(self, n: int) -> None:
         """Wait until the server has said so often that it could not store a snapshot."""
         while self.storage_complaints < n:
@@ -220,6 +225,7 @@ class ResumingClient:
         self._epoch = opened["epoch"]
         self.applied, self.durable = next_sequence - 1, 0
         self.n_connections += 1
+        self._tell_of_progress()
         self.n_times_set_back += next_sequence <= self.farthest
         return next_sequence
 

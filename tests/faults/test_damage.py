@@ -38,7 +38,9 @@ async def damage_newest_at(
         server.kill()
         what = damage(snapshots(server.data)[-1], generator)
         tell(f"message {client.farthest} applied, {client.durable} durable: {what}")
+        n_before = client.n_connections
         server.spawn()
+        await client.connected_more_often_than(n_before)
     client.let_send_until(None)
 
 
