@@ -240,14 +240,23 @@ class Connection:
         principal, name = self.principal.name, request.session or ""
         opening = asyncio.ensure_future(self._registry.open(request, self._outbox, principal))
         with self._telemetry.tracing.span("open", principal=principal, session=name):
-            # begun is done: a session half in memory would be nobody's
-            session = await asyncio.shield(opening)
+            try:
+                # begun is done: a session half in memory would be nobody's
+                session = await asyncio.shield(opening)
+            except asyncio.CancelledError:
+                opening.add_done_callback(self._let_go)
+                raise
         self._session = session
         current_subject().session = session.name
         self._conversation.opened(
             next_sequence=session.received + 1,
             n_addresses=session.configuration.sensor.n_addresses,
         )
+
+    def _let_go(self, opening: asyncio.Future[Session]) -> None:
+        """Detach from a session that was opened just as the connection ended."""
+        if not opening.cancelled() and opening.exception() is None:
+            opening.result().detach(self._outbox)
 
     async def _close(self, session: Session, message: Close, arrived_s: float) -> None:
         session.accept_close(message, arrived_s)
