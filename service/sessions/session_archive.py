@@ -118,7 +118,7 @@ class SessionArchive:
         """Bring a session back from its newest sound snapshot; the room for it is the caller's.
 
         Returns:
-            The session, or ``None`` if there is no sound snapshot of it.
+            The session, or ``None`` if neither of its two newest snapshots is sound.
 
         Raises:
             StorageFailure: The data folder can't be read.
@@ -128,10 +128,11 @@ class SessionArchive:
         verified: list[StoredSnapshot] = []
         damaged: list[int] = []
         for number in await self._threads.run(partial(self._store.numbers, folder)):
+            if session is None and len(damaged) == WITNESSES:
+                # older ones may be sound, but lack messages that were told to be durable
+                return None
             try:
-                stored, tree = await self._threads.run(partial(self._store.read, folder, number))
-                if session is None:
-                    session = await self._build(key, tree)
+                stored, session = await self._restore(key, number, session)
             except NotStored:
                 continue
             except SnapshotUnreadable as error:
@@ -148,6 +149,13 @@ class SessionArchive:
         # a damaged one may have a sound manifest; counted, it would push out a sound one
         kept = [one for one in await self.snapshots(key) if one.number not in damaged]
         return Loaded(session, kept, verified, damaged)
+
+    async def _restore(
+        self, key: SessionKey, number: int, session: Session | None
+    ) -> tuple[StoredSnapshot, Session]:
+        """Verify a snapshot, and make the session of it unless a newer one made it."""
+        stored, tree = await self._threads.run(partial(self._store.read, folder_of(*key), number))
+        return stored, session or await self._build(key, tree)
 
     async def _build(self, key: SessionKey, tree: Tree) -> Session:
         try:

@@ -370,6 +370,27 @@ async def test_without_a_sound_snapshot_the_session_begins_anew_and_says_so(
     assert house.applied() == [0, 0]
 
 
+async def test_no_older_snapshot_takes_the_place_of_what_was_durable(tmp_path: Path) -> None:
+    house = Household(tmp_path)
+    session, first, _ = await house.open()
+    await house.live(session, 0)
+    await house.keeper.store(session, requested=True)
+    await house.live(session, 1)
+    await house.keeper.store(session)
+    assert house.applied()[:3] == [8, 8, 4]
+    house.damage(0)
+    house.damage(1)
+    house = await house.after_a_crash(tmp_path)
+
+    # the client was told that message 8 is durable, and may have forgotten what came after 4
+    with pytest.raises(EpochMismatch, match="there is no session"):
+        await house.open(epoch=first.epoch)
+    _, opened, _ = await house.open()
+
+    assert (opened.resumed, opened.next_sequence) == (False, 1)
+    assert opened.epoch != first.epoch
+
+
 @pytest.mark.parametrize(
     "learning",
     [
