@@ -9,8 +9,8 @@ from collections.abc import Callable
 from http import HTTPStatus
 
 from starlette.requests import HTTPConnection
-from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from service.access.allowance import Allowance
 from service.access.audit import Act, record
@@ -18,8 +18,9 @@ from service.access.origin_check import problem
 from service.access.principals import LOCAL, Principal
 from service.access.token_book import TokenBook
 from service.access.traffic_quota import TrafficQuota
-from service.errors import QuotaExceeded
+from service.errors import CloseCode, QuotaExceeded
 from service.logs import LogSubject, begin_subject
+from service.wire_protocol import SUBPROTOCOL, ErrorMessage, encode
 
 PUBLIC_PATHS = frozenset({"/health/live", "/health/ready"})
 """Pages without credentials."""
@@ -28,6 +29,10 @@ METRICS_PATH = "/metrics"
 
 SUBPROTOCOL_PREFIX = "bearer."
 """How a browser, whose WebSocket can't send a header, shows its token."""
+
+EXPLAINED_REFUSALS_PER_S = 20.0
+"""Refusals told by a close code. Each keeps a socket for some seconds if the peer does not read, so
+more of them are told by an HTTP status, which keeps none."""
 
 AUDITED_REFUSALS_PER_S = 10.0
 """Refusals that are written down one by one; of more than that only the number is."""
@@ -60,6 +65,7 @@ class Access:
         self._traffic = traffic
         self._audited = Allowance(AUDITED_REFUSALS_PER_S, AUDITED_REFUSALS_PER_S, clock)
         self._n_silent = 0
+        self._explained = Allowance(EXPLAINED_REFUSALS_PER_S, EXPLAINED_REFUSALS_PER_S, clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on with its principal, or refuse it."""
@@ -71,7 +77,7 @@ class Access:
         refusal = None if scope["path"] in PUBLIC_PATHS else self._refuse(connection, subject)
         await (refusal or self._app)(scope, receive, send)
 
-    def _refuse(self, connection: HTTPConnection, subject: LogSubject) -> Response | None:
+    def _refuse(self, connection: HTTPConnection, subject: LogSubject) -> ASGIApp | None:
         """Note whose request it is and return None, or else the answer to somebody who may not."""
         path = connection.scope["path"]
         try:
@@ -82,6 +88,8 @@ class Access:
                 self._traffic.of(principal.name).ask()
         except AccessDenied as denied:
             self._write_down(denied, path)
+            if _sees_no_status(connection) and self._explained.take():
+                return _closed_with(denied)
             answer = problem(denied.status, "unauthorized", str(denied))
             if denied.status == HTTPStatus.UNAUTHORIZED:
                 answer.headers["WWW-Authenticate"] = 'Bearer realm="tclif"'
@@ -120,6 +128,27 @@ class Access:
             self._n_silent = 0
         else:
             self._n_silent += 1
+
+
+def _sees_no_status(connection: HTTPConnection) -> bool:
+    """Tell whether a stream is asked for as by a browser, whose pages see close codes only."""
+    if connection.scope["type"] != "websocket" or "authorization" in connection.headers:
+        return False
+    offered = connection.scope.get("subprotocols", ())
+    return SUBPROTOCOL in offered and any(s.startswith(SUBPROTOCOL_PREFIX) for s in offered)
+
+
+def _closed_with(denied: AccessDenied) -> ASGIApp:
+    """Return what takes a stream and closes it at once with the reason."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        socket = WebSocket(scope, receive, send)
+        await socket.accept(SUBPROTOCOL)
+        last_words = ErrorMessage(code="unauthorized", message=str(denied), fatal=True)
+        await socket.send_text(encode(last_words))
+        await socket.close(CloseCode.UNAUTHORIZED)
+
+    return answer
 
 
 def _unauthorized(what: str) -> AccessDenied:

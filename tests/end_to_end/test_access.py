@@ -201,6 +201,16 @@ async def test_a_stream_without_a_good_token_is_refused_at_the_handshake(
     assert json.loads(response.body)["code"] == "unauthorized"
 
 
+async def test_a_browser_with_a_wrong_token_hears_4401(server: RunningServer) -> None:
+    offered = [Subprotocol("tclif.v1"), Subprotocol("bearer.wrong")]
+
+    async with connect(server.url, subprotocols=offered, proxy=None) as socket:
+        partner = Partner(socket)
+        code = await partner.closed()
+
+    assert (partner.heard[-1]["code"], code) == ("unauthorized", 4401)
+
+
 async def test_a_browsers_token_is_not_echoed(server: RunningServer, keys: Keys) -> None:
     encoded = base64.urlsafe_b64encode(keys.bob.encode()).decode().rstrip("=")
     offered = [Subprotocol("tclif.v1"), Subprotocol(f"bearer.{encoded}")]

@@ -15,12 +15,14 @@ class Answer:
         headers: Their names in lower case.
         body: As JSON.
         scopes: What reached the application behind.
+        close_code: Of a WebSocket that was accepted; ``body`` is then its last message.
     """
 
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
     body: dict[str, object] = field(default_factory=dict)
     scopes: list[Scope] = field(default_factory=list)
+    close_code: int | None = None
 
 
 class Behind:
@@ -55,6 +57,8 @@ async def ask(
     chunks = list(body)
 
     async def receive() -> Message:
+        if scope_type == "websocket":
+            return {"type": "websocket.connect"}
         chunk = chunks.pop(0)
         return {"type": "http.request", "body": chunk, "more_body": bool(chunks)}
 
@@ -62,8 +66,12 @@ async def ask(
         if message["type"].endswith("response.start"):
             answer.status = message["status"]
             answer.headers = {k.decode().lower(): v.decode() for k, v in message["headers"]}
+        elif message["type"] == "websocket.accept":
+            answer.status = 101
+        elif message["type"] == "websocket.close":
+            answer.close_code = message["code"]
         else:
-            answer.body = json.loads(message["body"])
+            answer.body = json.loads(message.get("body") or message["text"])
 
     named = {name.lower().encode(): value.encode() for name, value in (headers or {}).items()}
     scope: Scope = {

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from service.access.access import AUDITED_REFUSALS_PER_S, Access
+from service.access.access import AUDITED_REFUSALS_PER_S, EXPLAINED_REFUSALS_PER_S, Access
 from service.access.principals import LOCAL, Principal, Role
 from service.access.token_book import TokenBook
 from service.access.token_file import new_token, write_tokens
@@ -111,15 +111,36 @@ async def test_nobody_comes_in_without_a_good_token(
     assert answer.scopes == []
 
 
-@pytest.mark.parametrize(
-    "subprotocols", [("tclif.v1",), ("tclif.v1", "bearer."), ("tclif.v1", "bearer.d3Jvbmc")]
-)
+@pytest.mark.parametrize("subprotocols", [("tclif.v1",), ("tclif.v2", "bearer.d3Jvbmc")])
 async def test_nobody_streams_without_a_good_token(
     door: Door, subprotocols: tuple[str, ...]
 ) -> None:
     answer = await door.stream(*subprotocols)
 
     assert (answer.status, answer.body["code"]) == (401, "unauthorized")
+
+
+@pytest.mark.parametrize("role", [None, Role.METRICS])
+async def test_who_sees_no_status_hears_a_close_code(door: Door, role: Role | None) -> None:
+    token = "wrong" if role is None else door.tokens[role]
+
+    answer = await door.stream("tclif.v1", f"bearer.{token}")
+
+    assert (answer.status, answer.close_code) == (101, 4401)
+    assert (answer.body["code"], answer.body["fatal"]) == ("unauthorized", True)
+    assert token not in str(answer.body["message"]).split()
+    assert answer.scopes == []
+
+
+async def test_a_flood_of_such_refusals_keeps_no_sockets(door: Door, clock: FakeClock) -> None:
+    n_explained = int(EXPLAINED_REFUSALS_PER_S)
+
+    answers = [await door.stream("tclif.v1", "bearer.wrong") for _ in range(n_explained + 3)]
+    clock.advance(1.0)
+    later = await door.stream("tclif.v1", "bearer.wrong")
+
+    assert [answer.status for answer in answers] == [101] * n_explained + [401] * 3
+    assert later.close_code == 4401
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
@@ -191,7 +212,7 @@ async def test_a_refusal_is_written_down_and_what_was_shown_is_not(
         await door.ask("/metrics", door.tokens[Role.CLIENT]),
     ]
 
-    assert [answer.status for answer in answers] == [401, 401, 401, 403]
+    assert [answer.status for answer in answers] == [401, 101, 401, 403]
     lines = [record for record in caplog.records if record.name == "tclif.audit"]
     assert [vars(line)["act"] for line in lines] == ["credentials.refuse"] * 4
     assert {vars(line)["peer"] for line in lines} == {"192.0.2.7"}
