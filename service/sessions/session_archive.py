@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from service.access.principals import SessionKey
 from service.configuration.configuration import SessionConfiguration
-from service.errors import NotStored, SnapshotUnreadable
+from service.errors import NotStored, SnapshotUnreadable, StorageFailure
 from service.sessions.engine import Engine
 from service.sessions.sessions import Session
 from service.settings import SessionSettings
@@ -146,9 +146,18 @@ class SessionArchive:
                 break
         if session is None:
             return None
+        await self._put_away(folder, damaged)
         # a damaged one may have a sound manifest; counted, it would push out a sound one
         kept = [one for one in await self.snapshots(key) if one.number not in damaged]
         return Loaded(session, kept, verified, damaged)
+
+    async def _put_away(self, folder: str, damaged: Sequence[int]) -> None:
+        """Leave no damaged file where the next damaged one would make two."""
+        try:
+            for number in damaged:
+                await self._threads.run(partial(self._store.set_one_aside, folder, number))
+        except StorageFailure as error:
+            _log.warning("a damaged snapshot stays: %s", error)
 
     async def _restore(
         self, key: SessionKey, number: int, session: Session | None

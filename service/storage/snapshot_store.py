@@ -155,6 +155,16 @@ class SnapshotStore:
         """
         self._storage.delete_folder(folder)
 
+    def set_one_aside(self, folder: str, number: int) -> None:
+        """Move a damaged snapshot out of the way, so that nobody reads it again.
+
+        Raises:
+            NotStored: There is none of that number.
+            StorageFailure: It can't be moved.
+        """
+        digest = folder.rpartition("/")[2]
+        self._storage.move(_name(folder, number), _name(f"{ASIDE}/{digest}", number))
+
     def set_aside(self, folder: str) -> bool:
         """Move a folder without a sound snapshot out of the way; tell whether there was one.
 

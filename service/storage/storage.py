@@ -140,6 +140,22 @@ class Storage:
             except FileNotFoundError:
                 return
 
+    def move(self, name: str, to: str) -> None:
+        """Give an object another name.
+
+        Raises:
+            NotStored: There is none of that name.
+            StorageFailure: It can't be moved; elsewhere than on disk it may have both names.
+        """
+        self.check_held()
+        with self._named("move", name):
+            if self.local_path is not None:
+                _make_folder((self.local_path / to).parent)
+                (self.local_path / name).rename(self.local_path / to)
+                return
+            self._files.cp_file(self._place(name), self._place(to))
+            self._files.rm_file(self._place(name))
+
     def move_folder(self, folder: str, to: str) -> None:
         """Give a folder of objects another name.
 

@@ -10,6 +10,7 @@ from service.configuration.configuration import SessionConfiguration
 from service.errors import CloseCode, ConfigMismatch, EpochMismatch, Overloaded, QuotaExceeded
 from service.settings import SessionSettings
 from service.state_tree import Tree
+from service.storage.snapshot_store import folder_of
 from service.wire_protocol import AddClasses, Close, ErrorMessage, Goodbye
 from tests.service.household import NETWORK, Household, key
 from tests.service.open_requests import open_request
@@ -368,6 +369,28 @@ async def test_without_a_sound_snapshot_the_session_begins_anew_and_says_so(
     assert opened.epoch != first.epoch
     assert len(house.storage.folders("aside")) == 1
     assert house.applied() == [0, 0]
+
+
+async def test_a_crash_while_it_is_stored_anew_and_another_damaged_file_heal_too(
+    tmp_path: Path,
+) -> None:
+    house = Household(tmp_path)
+    session, opened, _ = await house.open()
+    await house.live(session, 0)
+    await house.keeper.store(session)
+    house.damage(0)
+    house = await house.after_a_crash(tmp_path)
+    await house.open(epoch=opened.epoch)
+
+    # the sound one of before, and the first of its new copies
+    folder = folder_of("local", "s")
+    assert house.applied() == [4, 4, 0]
+    assert house.storage.folders("aside") == [folder.rpartition("/")[2]]
+    house.damage(0)
+    house = await house.after_a_crash(tmp_path)
+    _, resumed, _ = await house.open(epoch=opened.epoch)
+
+    assert (resumed.resumed, resumed.next_sequence) == (True, 5)
 
 
 async def test_no_older_snapshot_takes_the_place_of_what_was_durable(tmp_path: Path) -> None:

@@ -73,6 +73,18 @@ def test_a_folder_moves_with_all_that_is_in_it(storage: Storage) -> None:
     assert storage.sizes("aside/one-7") == {"1": 1, "2": 2}
 
 
+def test_an_object_moves_alone(storage: Storage) -> None:
+    storage.write("a/one/1", b"1")
+    storage.write("a/one/2", b"22")
+
+    storage.move("a/one/2", "aside/one/2")
+
+    assert storage.sizes("a/one") == {"1": 1}
+    assert storage.read("aside/one/2") == b"22"
+    with pytest.raises(NotStored, match="can't move 'a/one/2'"):
+        storage.move("a/one/2", "aside/one/2")
+
+
 def test_a_folder_is_deleted_with_all_that_is_in_it(storage: Storage) -> None:
     storage.write("a/one/1", b"1")
     storage.write("a/one/2", b"22")
@@ -108,6 +120,7 @@ def test_nothing_is_changed_once_the_folder_is_another_servers(storage: Storage)
         lambda: storage.delete("a/1"),
         lambda: storage.delete_folder("a"),
         lambda: storage.move_folder("a", "b"),
+        lambda: storage.move("a/1", "b/1"),
     ]
     for change in changes:
         with pytest.raises(StorageFailure, match="the lease has run out"):
