@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import ipaddress
+import logging
 import signal
 import socket
 import ssl
@@ -15,6 +16,7 @@ from pydantic import ValidationError
 from typing_extensions import override
 
 from service.access.connection_gate import MAX_HEADER_BYTES, BoundedWebSocket, gated
+from service.access.paced_server import AddressUnavailable, PacedServer, bind
 from service.access.token_file import TokensUnreadable
 from service.application import create_app
 from service.errors import StorageFailure
@@ -24,14 +26,33 @@ from service.settings import ListenerSettings, Settings, StorageSettings
 SHUTDOWN_S = 5
 """Longest that answers in progress keep a server that is told to end."""
 
+_log = logging.getLogger(__name__)
 
-class DrainingServer(uvicorn.Server):
+
+class DrainingServer(PacedServer):
     """Uvicorn, but clients hear a goodbye before their sockets are closed."""
 
-    def __init__(self, config: uvicorn.Config, app: FastAPI, *, has_tokens: bool) -> None:
-        super().__init__(config)
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        settings: ListenerSettings,
+        app: FastAPI,
+        *,
+        has_tokens: bool,
+    ) -> None:
+        super().__init__(config, settings)
         self._app = app
         self._has_tokens = has_tokens
+
+    @override
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until a signal comes, on bound sockets or on those that the settings name.
+
+        Raises:
+            AddressUnavailable: The port can't be had.
+        """
+        # before the application starts: whoever lacks a port need not wait for a kernel
+        super().run(sockets or bind(self.config.host, self.config.port))
 
     @override
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -44,6 +65,11 @@ class DrainingServer(uvicorn.Server):
             loop = asyncio.get_running_loop()
             loop.add_signal_handler(signal.SIGHUP, self._read_tokens_again)
         await super().startup(sockets)
+        scheme = "http" if self.config.ssl is None else "https"
+        for listener in sockets or []:
+            host, port = listener.getsockname()[:2]
+            at = f"[{host}]" if ":" in host else host
+            _log.info("listening on %s://%s:%d (Ctrl+C ends the server)", scheme, at, port)
 
     def _read_tokens_again(self) -> None:
         service = getattr(self._app.state, "service", None)
@@ -63,7 +89,7 @@ def build_server(settings: Settings, *, log_level: str) -> DrainingServer:
 
     Raises:
         TokensUnreadable: There should be a file of tokens, and it can't be read.
-        OSError: The port for metrics can't be had.
+        AddressUnavailable: The port for metrics can't be had.
     """
     app = create_app(settings)
     config = uvicorn.Config(
@@ -87,7 +113,8 @@ def build_server(settings: Settings, *, log_level: str) -> DrainingServer:
         # a reader that does not take the rest of an answer can't hold the server up
         timeout_graceful_shutdown=SHUTDOWN_S,
     )
-    return DrainingServer(config, app, has_tokens=settings.access.tokens_file is not None)
+    has_tokens = settings.access.tokens_file is not None
+    return DrainingServer(config, settings.listener, app, has_tokens=has_tokens)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -118,10 +145,14 @@ def main(arguments: list[str] | None = None) -> int:
     except ValidationError as error:
         sys.stderr.writelines(f"tclif-serve: {line}\n" for line in _sentences(error))
         return 2
-    except (ValueError, OSError, TokensUnreadable, StorageFailure) as error:
+    except (ValueError, AddressUnavailable, TokensUnreadable, StorageFailure) as error:
         sys.stderr.write(f"tclif-serve: {error}\n")
         return 2
-    server.run()
+    try:
+        server.run()
+    except AddressUnavailable as error:
+        sys.stderr.write(f"tclif-serve: {error}\n")
+        return 2
     return 0
 
 

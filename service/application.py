@@ -192,7 +192,7 @@ def create_app(settings: Settings) -> FastAPI:
 
     Raises:
         TokensUnreadable: There should be a file of tokens, and it can't be read.
-        OSError: The port for metrics can't be had.
+        AddressUnavailable: The port for metrics can't be had.
         StorageFailure: The data folder can't be reached, or is another server's.
         TracingUnavailable: Spans are asked for, and the packages are not there.
     """

@@ -1,12 +1,11 @@
-"""Connections that have not said yet what they want: few, let in at a pace, soon at an end.
+"""Connections that have not said yet what they want: few, and soon at an end.
 
-    connection ─► waits for its turn ─► its request is read ─► HTTP answer, or WebSocket
-                      │                     │ not whole in time: closed
-                      └─────────────────────┴ too many: the oldest of the greediest peer is closed
+    connection ─► its request is read ─► HTTP answer, or WebSocket
+                      │ not whole in time: closed
+                      └ too many: the oldest of the greediest peer is closed
 
 Whoever connects and says nothing, or a byte now and then, costs a socket and some kilobytes, for a
-bounded time and a bounded number of times. Handshakes are read at a bounded rate, so that a flood
-of them leaves the event loop to the sessions that are there.
+bounded time and a bounded number of times.
 """
 
 import asyncio
@@ -20,6 +19,7 @@ from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 
+from service.access.allowance import Allowance
 from service.settings import ListenerSettings
 
 if TYPE_CHECKING:
@@ -28,12 +28,16 @@ if TYPE_CHECKING:
 MAX_HEADER_BYTES = 16384
 """Longest request line and headers."""
 
-FRAMES_WITHOUT_MESSAGE = 4096
-"""Pings, pongs and fragments that a peer may send before a message is whole."""
+MAX_FRAGMENTS = 256
+"""Pieces that a message may come in: of 4 KiB, the longest has as many."""
+
+PINGS_PER_S = 2.0
+"""Pings and pongs that a peer may send for long; a burst of 64 at once."""
 
 LAST_WORDS_S = 5.0
 """Longest wait for a peer to take what was said before its socket was closed."""
 
+_PING_BURST = 64
 _PIECE_BYTES = 8192
 _PONG_BYTES = 65536
 
@@ -61,9 +65,6 @@ class ConnectionGate:
         self.settings = settings
         # in the order of their coming; each with the timer that ends it
         self._pending: dict[Newcomer, asyncio.TimerHandle] = {}
-        # those of them that are not read yet
-        self._waiting: dict[Newcomer, None] = {}
-        self._pacemaker: asyncio.TimerHandle | None = None
         self.n_turned_away = 0
 
     def __len__(self) -> int:
@@ -71,16 +72,11 @@ class ConnectionGate:
         return len(self._pending)
 
     def admit(self, connection: Newcomer, n_connections: int) -> None:
-        """Let a new connection in, or have it wait, or turn it or another one away."""
+        """Let a new connection in, or turn it or another one away."""
         if n_connections > self.settings.max_connections:
             self._turn_away(connection)
-            return
-        self.expect_request(connection)
-        if self._pacemaker is not None:
-            connection.transport.pause_reading()
-            self._waiting[connection] = None
         else:
-            self._pace(connection.loop)
+            self.expect_request(connection)
 
     def expect_request(self, connection: Newcomer) -> None:
         """Give a connection some time for its request; does nothing if it has some already."""
@@ -94,7 +90,6 @@ class ConnectionGate:
 
     def leave(self, connection: Newcomer) -> None:
         """Forget a connection whose request is whole, or that is gone."""
-        self._waiting.pop(connection, None)
         timer = self._pending.pop(connection, None)
         if timer is not None:
             timer.cancel()
@@ -108,18 +103,6 @@ class ConnectionGate:
         counts = Counter(connection.peer for connection in self._pending)
         ((greediest, _),) = counts.most_common(1)
         return next(each for each in self._pending if each.peer == greediest)
-
-    def _pace(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Let the next one have its turn a moment from now."""
-        self._pacemaker = loop.call_later(1 / self.settings.handshakes_per_s, self._next, loop)
-
-    def _next(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._pacemaker = None
-        if self._waiting:
-            connection = next(iter(self._waiting))
-            del self._waiting[connection]
-            connection.transport.resume_reading()
-            self._pace(loop)
 
 
 class GatedHttp(H11Protocol):
@@ -190,7 +173,8 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
     would stay for ever.
     """
 
-    _n_frames = 0
+    _n_fragments = 0
+    _pings: Allowance | None = None
     _end: asyncio.TimerHandle | None = None
     _is_lost = False
 
@@ -225,8 +209,6 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
             if self.transport.is_closing():
                 return
             super().data_received(data[start : start + _PIECE_BYTES])
-            if self._n_frames > FRAMES_WITHOUT_MESSAGE:
-                self.transport.abort()
 
     @override
     async def send(self, message: "ASGISendEvent") -> None:
@@ -241,30 +223,39 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
 
     @override
     def handle_ping(self) -> None:
-        """Answer, unless the peer does not read its answers."""
-        self._n_frames += 1
-        if self.transport.get_write_buffer_size() > _PONG_BYTES:
+        """Answer, unless the peer asks too often or does not read its answers."""
+        if not self._may_ping() or self.transport.get_write_buffer_size() > _PONG_BYTES:
             self.transport.abort()
         else:
             super().handle_ping()
 
     @override
     def handle_pong(self, event: Frame) -> None:
-        """Take an answer."""
-        self._n_frames += 1
-        super().handle_pong(event)
+        """Take an answer, unless they come too often."""
+        if self._may_ping():
+            super().handle_pong(event)
+        else:
+            self.transport.abort()
 
     @override
     def handle_cont(self, event: Frame) -> None:
-        """Take one more fragment."""
-        self._n_frames += 1
-        super().handle_cont(event)
+        """Take one more fragment, unless there are too many."""
+        self._n_fragments += 1
+        if self._n_fragments > MAX_FRAGMENTS:
+            self.transport.abort()
+        else:
+            super().handle_cont(event)
 
     @override
     def send_receive_event_to_app(self) -> None:
         """Hand a whole message on."""
-        self._n_frames = 0
+        self._n_fragments = 0
         super().send_receive_event_to_app()
+
+    def _may_ping(self) -> bool:
+        if self._pings is None:
+            self._pings = Allowance(PINGS_PER_S, _PING_BURST, self.loop.time)
+        return self._pings.take()
 
 
 def gated(settings: ListenerSettings) -> type[GatedHttp]:

@@ -51,14 +51,15 @@ class ListenerSettings(BaseModel):
     them is closed."""
 
     request_timeout_s: Annotated[float, Field(gt=0)] = 10.0
-    """A request's line and headers, handshakes included, must be whole in this time."""
+    """A request's line and headers, handshakes included, must be whole in this time; so must a
+    handshake of TLS before them."""
 
     write_timeout_s: Annotated[float, Field(gt=0)] = 30.0
     """A peer that takes nothing of an HTTP answer for so long is closed."""
 
-    handshakes_per_s: Annotated[float, Field(gt=0)] = 200.0
-    """New sockets that are read in a second; more of them wait their turn, so that a flood leaves
-    time to the sessions that are there."""
+    handshakes_per_s: Annotated[float, Field(gt=0)] = 100.0
+    """New sockets that are taken in a second; more of them wait their turn in the system's queue,
+    so that a flood leaves time to the sessions that are there."""
 
     @model_validator(mode="after")
     def _certificate_and_key_go_together(self) -> Self:

@@ -319,7 +319,7 @@ async def command(tmp_path: Path, **environment: str) -> AsyncIterator[Command]:
     )
     try:
         running = Command(process)
-        found = await running.read_until(r"running on http(s?)://(127\.0\.0\.1:\d+)")
+        found = await running.read_until(r"listening on http(s?)://(127\.0\.0\.1:\d+)")
         running.url = f"ws{found[1]}://{found[2]}/v1/stream"
         yield running
     finally:

@@ -1,4 +1,4 @@
-"""The gate: how many may wait at the door, for how long, and at what pace they are let in."""
+"""The gate: how many may wait at the door, and for how long."""
 
 import asyncio
 from collections.abc import Callable
@@ -50,18 +50,7 @@ class FakeTransport(asyncio.Transport):
 
     def __init__(self) -> None:
         super().__init__()
-        self.is_read = True
         self.is_aborted = False
-
-    @override
-    def pause_reading(self) -> None:
-        """Stop reading."""
-        self.is_read = False
-
-    @override
-    def resume_reading(self) -> None:
-        """Read again."""
-        self.is_read = True
 
     @override
     def abort(self) -> None:
@@ -137,7 +126,7 @@ def test_bytes_that_drip_do_not_buy_time() -> None:
 
 
 def test_the_oldest_of_the_greediest_peer_makes_room() -> None:
-    door = Door(max_pending=4, handshakes_per_s=1e6)
+    door = Door(max_pending=4)
     comers = [door.come(peer) for peer in "abbc"]
 
     comers.append(door.come("d"))
@@ -152,35 +141,3 @@ def test_beyond_the_bound_of_all_connections_newcomers_are_turned_away() -> None
     comers = [door.come() for _ in range(5)]
 
     assert aborted(comers) == [3, 4]
-
-
-def test_newcomers_are_read_in_their_order_at_a_steady_pace() -> None:
-    door = Door(handshakes_per_s=10)
-    comers = [door.come() for _ in range(4)]
-
-    read = [[comer.fake.is_read for comer in comers]]
-    for _ in range(3):
-        door.loop.advance(0.1)
-        read.append([comer.fake.is_read for comer in comers])
-
-    assert [sum(each) for each in read] == [1, 2, 3, 4]
-    assert read[1] == [True, True, False, False]
-
-
-def test_after_a_pause_a_newcomer_need_not_wait() -> None:
-    door = Door(handshakes_per_s=10)
-    door.come()
-
-    door.loop.advance(0.1)
-
-    assert door.come().fake.is_read
-
-
-def test_who_leaves_while_waiting_takes_no_turn() -> None:
-    door = Door(handshakes_per_s=10)
-    _, second, third = door.come(), door.come(), door.come()
-
-    door.gate.leave(second)
-    door.loop.advance(0.1)
-
-    assert third.fake.is_read
