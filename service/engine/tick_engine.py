@@ -5,38 +5,32 @@ hands the results of a batch to the event loop with one call.
 """
 
 import asyncio
-import logging
 import queue
+import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import contextmanager
 from functools import partial
-from itertools import pairwise
 from typing import TypeVar
 
-import numpy as np
-
 from service.configuration.configuration import SessionConfiguration
+from service.engine.row_batch import Pair, advance, door, fail
+from service.engine.tick_costs import TickCosts
 from service.engine.tick_scheduler import TickScheduler
 from service.errors import InternalFailure
 from service.network.learner_pool import LearnerPool
 from service.network.session_network import SessionNetwork
-from service.network.visit import Answer, Delivery, Row
+from service.network.visit import Delivery
 from service.observation.telemetry import Telemetry
 from service.observation.tracing import Tracing
 from service.sessions.sessions import Session
 from service.settings import EngineSettings, SessionSettings
 from service.storage.model_store import Weights
-from service.stream.event_binning import TickBlock
-from tclif_core import EventBlock, Learner, LearningSpec, NetworkSpec, Strand
+from tclif_core import Learner, LearningSpec, NetworkSpec, Strand
 
 T = TypeVar("T")
-Pair = tuple[Session, Row]
-
-_log = logging.getLogger(__name__)
 
 
 class TickEngine:
@@ -49,6 +43,7 @@ class TickEngine:
         self._telemetry = telemetry
         self._loop = loop
         self._scheduler: TickScheduler[Session] = TickScheduler(settings)
+        self._costs = TickCosts()
         self._pools: dict[str, LearnerPool] = {}
         # sessions that have work, each at most once; calls to run between batches; None to stop
         self._mail: queue.SimpleQueue[Session | Callable[[], None] | None] = queue.SimpleQueue()
@@ -56,6 +51,8 @@ class TickEngine:
 
     def start(self) -> None:
         """Start the thread."""
+        # of the whole process: the event loop needs the lock for a moment, and often
+        sys.setswitchinterval(self._settings.switch_us / 1e6)
         self._thread.start()
 
     def stop(self) -> None:
@@ -80,7 +77,7 @@ class TickEngine:
         outcome.set_running_or_notify_cancel()
 
         def settle() -> None:
-            with _door(outcome.set_exception):
+            with door(outcome.set_exception):
                 outcome.set_result(function())
 
         self._mail.put(settle)
@@ -141,24 +138,22 @@ class TickEngine:
             if isinstance(mail, Session):
                 # cleared before the inbox is looked at: work that comes later notifies anew
                 mail.is_notified = False
-                self._scheduler.add(mail)
+                self._scheduler.add(mail, is_ahead=mail.pace.is_ahead)
             else:
                 mail()
 
     def _advance_batch(self) -> None:
         began_s = time.monotonic()
-        sessions = self._scheduler.next_batch()
+        sessions: list[Session] = []
         by_learner: dict[Learner, list[Pair]] = defaultdict(list)
-        for session in sessions:
-            with _door(partial(_fail, session)):
-                row = session.network.next_row(session.backlog.inbox, self._scheduler.visit_ticks)
-                if row is not None:
-                    by_learner[session.network.learner].append((session, row))
+        for session in self._scheduler.next_batch():
+            sessions.append(session)
+            with door(partial(fail, session)):
+                self._visit(session, by_learner)
         for learner, pairs in by_learner.items():
-            _advance(learner, pairs)
-        for session in sessions:
-            if session.network.has_work(session.backlog.inbox):
-                self._scheduler.add(session)
+            n_ticks = sum(row.block.n_ticks for _, row in pairs)
+            with self._costs.measured(learner, n_ticks):
+                advance(learner, pairs)
         done = [pair for pairs in by_learner.values() for pair in pairs]
         seconds = time.monotonic() - began_s
         n_ticks = sum(row.block.n_ticks for _, row in done)
@@ -166,33 +161,41 @@ class TickEngine:
         if done and self._telemetry.tracing.is_on:
             _trace(self._telemetry.tracing, done, seconds)
         deliveries = [(session, session.network.findings.collect()) for session in sessions]
-        self._loop.call_soon_threadsafe(self._deliver, deliveries)
+        self._loop.call_soon_threadsafe(self._deliver, deliveries, self._go_on(sessions))
 
-    def _deliver(self, deliveries: list[tuple[Session, Delivery]]) -> None:
+    def _visit(self, session: Session, by_learner: dict[Learner, list[Pair]]) -> None:
+        """Take what one session has to compute into the batch."""
+        network = session.network
+        seconds_a_tick = self._costs.seconds_a_tick(network.learner)
+        n_most = self._scheduler.visit_ticks(seconds_a_tick)
+        row = network.next_row(session.backlog.inbox, n_most)
+        if row is not None:
+            by_learner[network.learner].append((session, row))
+            self._scheduler.spend(row.block.n_ticks * seconds_a_tick)
+
+    def _go_on(self, sessions: list[Session]) -> list[Session]:
+        """Queue the sessions of a batch that have more work; return those that wait for it.
+
+        Who is ahead of real time goes on once the event loop has taken what this visit brought, so
+        that nobody's predictions are made faster than they are sent.
+        """
+        waiting = []
+        for session in sessions:
+            if session.network.has_work(session.backlog.inbox):
+                if session.pace.is_ahead:
+                    waiting.append(session)
+                else:
+                    self._scheduler.add(session)
+        return waiting
+
+    def _deliver(self, deliveries: list[tuple[Session, Delivery]], waiting: list[Session]) -> None:
         """Hand a batch's results to the sessions; on the event loop."""
         now_s = time.monotonic()
         for session, delivery in deliveries:
             session.deliver(delivery)
             self._telemetry.delivered(delivery, now_s)
-
-
-@contextmanager
-def _door(on_error: Callable[[Exception], None]) -> Iterator[None]:
-    """Let nothing that goes wrong end the tick thread; tell whom it concerns."""
-    try:
-        yield
-    except Exception as error:  # noqa: BLE001 - the tick thread's door: one session falls, not all
-        on_error(error)
-
-
-def _fail(session: Session, error: Exception) -> None:
-    if isinstance(error, InternalFailure):
-        failure = error
-        _log.error("session quarantined: %s", error, extra=session.log_fields)
-    else:
-        failure = InternalFailure(f"a defect of the server ended session {session.name!r}")
-        _log.error("session failed", exc_info=error, extra=session.log_fields)
-    session.network.fail(failure, session.backlog.inbox)
+        for session in waiting:
+            self.notify(session)
 
 
 def _trace(tracing: Tracing, done: list[Pair], seconds: float) -> None:
@@ -204,43 +207,3 @@ def _trace(tracing: Tracing, done: list[Pair], seconds: float) -> None:
         if row.strand is Strand.LESSON:
             n_ticks = row.block.n_ticks
             tracing.record("lesson", seconds=seconds, ticks=n_ticks, **session.log_fields)
-
-
-def _advance(learner: Learner, pairs: list[Pair]) -> None:
-    """Advance one row of each session and give every session its share of the results.
-
-    A batch that the learner refuses changes nothing: its rows are then tried one by one, so that
-    only the culprit falls.
-    """
-
-    def on_error(error: Exception) -> None:
-        if isinstance(error, ValueError) and len(pairs) > 1:
-            for pair in pairs:
-                _advance(learner, [pair])
-        else:
-            for session, _ in pairs:
-                _fail(session, error)
-
-    shares: list[Answer] = []
-    with _door(on_error):
-        shares = _advance_rows(learner, pairs)
-    for (session, row), share in zip(pairs, shares, strict=False):
-        with _door(partial(_fail, session)):
-            session.network.take_results(row, share)
-
-
-def _advance_rows(learner: Learner, pairs: list[Pair]) -> list[Answer]:
-    """Return what was computed for each row."""
-    rows = [row for _, row in pairs]
-    n_ticks = np.array([row.block.n_ticks for row in rows])
-    row_ticks = np.concatenate([[0], np.cumsum(n_ticks)])
-    joined = TickBlock.join([row.block for row in rows])
-    result = learner.advance(
-        np.array([session.network.slot for session, _ in pairs], np.int64),
-        np.array([row.strand for row in rows], np.int64),
-        np.array([row.learns for row in rows], np.bool_),
-        EventBlock(row_ticks, joined.offsets, joined.channels, joined.values),
-        np.repeat(np.array([row.target for row in rows], np.int64), n_ticks),
-    )
-    means, logits = result.mean_probabilities, result.logits
-    return [Answer(means[start:stop], logits[start:stop]) for start, stop in pairwise(row_ticks)]

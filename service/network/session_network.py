@@ -6,6 +6,7 @@ ticks are computed in their order.
 """
 
 from collections import deque
+from dataclasses import replace
 from typing import assert_never
 
 import numpy as np
@@ -21,6 +22,7 @@ from service.network.tick_tally import TickTally
 from service.network.visit import NO_TARGET, Answer, Row
 from service.settings import SessionSettings
 from service.state_tree import Tree, branch, listed, truth, whole
+from service.stream.event_binning import TickBlock
 from service.stream.segments import Segment, Stretch
 from service.stream.work import (
     Applied,
@@ -74,6 +76,8 @@ class SessionNetwork:
         self._ahead_target = NO_TARGET
         self._row: Row | None = None
         self._row_tick = 0
+        # messages that are done with the row: their ticks are among its own
+        self._row_ends: list[Applied] = []
         self._stretch: Stretch | None = None
 
     @property
@@ -105,14 +109,24 @@ class SessionNetwork:
         if self.failure is not None:
             _cancel(inbox, self.failure)
             return None
-        while self._row is None:
-            if not inbox:
-                return None
-            self._start(inbox[0])
-            inbox.popleft()
+        self.do_what_is_free(inbox)
+        if self._row is None:
+            return None
+        if self._row.strand is Strand.LIVE and not self._row_tick:
+            self._row = self._joined(self._row, inbox, visit_ticks)
         stop = min(self._row_tick + visit_ticks, self._row.block.n_ticks)
         row = self._row
         return Row(row.strand, row.learns, row.target, row.block.cut(self._row_tick, stop))
+
+    def do_what_is_free(self, inbox: deque[Work]) -> None:
+        """Do what costs nothing, up to the next ticks to compute.
+
+        Args:
+            inbox: The session's work; what is done is taken out.
+        """
+        while self._row is None and inbox:
+            self._start(inbox[0])
+            inbox.popleft()
 
     def take_results(self, row: Row, answer: Answer) -> None:
         """Take what the batch computed for the row that `next_row` returned.
@@ -136,6 +150,9 @@ class SessionNetwork:
         assert self._row is not None, "results belong to a row in progress"
         if self._row_tick == self._row.block.n_ticks:
             self._row, self._row_tick = self.teaching.go_on(), 0
+            for applied in self._row_ends:
+                self.findings.applied(applied)
+            self._row_ends.clear()
 
     def has_work(self, inbox: deque[Work]) -> bool:
         """Tell whether another visit has something to do."""
@@ -230,6 +247,20 @@ class SessionNetwork:
             case _:
                 assert_never(work)
 
+    def _joined(self, row: Row, inbox: deque[Work], most_ticks: int) -> Row:
+        """Return a live row with the ticks of the messages after it, as many as have arrived."""
+        blocks, n_ticks = [row.block], row.block.n_ticks
+        while n_ticks < most_ticks:
+            n_marks = _n_marks(inbox)
+            work = inbox[n_marks] if n_marks < len(inbox) else None
+            if not isinstance(work, ComputeTicks) or work.stretch is not self._stretch:
+                break
+            marks = [inbox.popleft() for _ in range(n_marks + 1)][:-1]
+            self._row_ends += [mark for mark in marks if isinstance(mark, Applied)]
+            blocks.append(work.block)
+            n_ticks += work.block.n_ticks
+        return row if len(blocks) == 1 else replace(row, block=TickBlock.join(blocks))
+
     def _begin(self, segment: Segment) -> None:
         self._ahead_target = NO_TARGET
         self.running.begin(segment)
@@ -244,6 +275,14 @@ class SessionNetwork:
         n_ticks = self.running.n_ticks
         self.findings.predicted(self.running.end())
         self.teaching.end_segment(segment, n_ticks)
+
+
+def _n_marks(inbox: deque[Work]) -> int:
+    """Count the ends of messages at the front of an inbox."""
+    n_marks = 0
+    while n_marks < len(inbox) and isinstance(inbox[n_marks], Applied):
+        n_marks += 1
+    return n_marks
 
 
 def _cancel(inbox: deque[Work], failure: InternalFailure) -> None:

@@ -220,14 +220,19 @@ class Telemetry:
         self._messages.inc(delivery.n_applied)
         for arrived_s in delivery.answered_s:
             self._lag_seconds.observe(now_s - arrived_s)
+        n_passing = 0
         for message in delivery.messages:
             match message:
+                case Prediction(final=False):
+                    # there may be one a tick
+                    n_passing += 1
                 case Prediction():
-                    self._predictions.labels(str(message.final).lower()).inc()
+                    self._predictions.labels("true").inc()
                 case Learned():
                     self._labelled.labels(str(message.correct).lower()).inc()
                 case ErrorMessage():
                     self.error_told(message.code, fatal=message.fatal)
+        self._predictions.labels("false").inc(n_passing)
 
     def families(self) -> list[Metric]:
         """Return every metric as it is now, with its name, kind and meaning; on the event loop."""

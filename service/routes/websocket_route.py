@@ -233,6 +233,9 @@ class Connection:
             if isinstance(message, SnapshotRequest):
                 self._registry.keeper.request(session)
             self._telemetry.events_dropped(dropped, session.intake.segmentation.counters)
+            if session.pace.is_ahead:
+                # what has come already would be taken in at one go; others have their turn first
+                await asyncio.sleep(0)
             await session.backlog.wait_for_room()
             self._telemetry.paced(await self._traffic.pace(n_events))
 

@@ -26,6 +26,8 @@ class Outbox:
         self._settings = settings
         self._clock = clock
         self._messages: deque[ServerMessage] = deque()
+        # non-final predictions among them
+        self._n_passing = 0
         self._wake = asyncio.Event()
         # whether the writer holds messages that its socket has not taken yet
         self._is_sending = False
@@ -49,6 +51,7 @@ class Outbox:
         if self.finished.is_set():
             return
         self._messages.append(message)
+        self._n_passing += _is_passing(message)
         # a writer that is not held up takes everything at its next turn, be it a great deal
         if self._is_sending:
             self._bound(message)
@@ -96,6 +99,7 @@ class Outbox:
                 continue
         messages = list(self._messages)
         self._messages.clear()
+        self._n_passing = 0
         if self._ack is not None and self._clock() >= self._ack_due_s and not self.close_code:
             messages.append(self._ack)
             self._note_sent(self._ack)
@@ -107,7 +111,7 @@ class Outbox:
         self._ack_due_s = self._clock() + self._settings.ack_every_s
 
     def _bound(self, newest: ServerMessage) -> None:
-        if isinstance(newest, Prediction) and not newest.final:
+        if _is_passing(newest) and self._n_passing > self._settings.outbox_predictions:
             self._thin()
         n_messages = len(self._messages)
         if n_messages > self._settings.outbox_messages:
@@ -117,18 +121,20 @@ class Outbox:
             )
 
     def _thin(self) -> None:
-        """Leave out the oldest non-final prediction if too many wait."""
-        waiting = [
-            (place, message)
-            for place, message in enumerate(self._messages)
-            if isinstance(message, Prediction)
-        ]
-        non_final = [pair for pair in waiting if not pair[1].final]
-        if len(non_final) <= self._settings.outbox_predictions:
-            return
-        place, oldest = non_final[0]
+        """Leave out the oldest non-final prediction; the one after it says that it is missing."""
+        # a flood of predictions comes by here: a look from the front finds both at once
+        waiting = enumerate(self._messages)
+        place, oldest = next(pair for pair in waiting if _is_passing(pair[1]))
         # the newest prediction is never the oldest, so one follows that can tell
-        heir_place, heir = next(pair for pair in waiting if pair[0] > place)
+        heir_place, heir = next(pair for pair in waiting if isinstance(pair[1], Prediction))
+        assert isinstance(oldest, Prediction), "found as one"
+        assert isinstance(heir, Prediction), "found as one"
         skipped = heir.skipped + oldest.skipped + 1
         self._messages[heir_place] = heir.model_copy(update={"skipped": skipped})
         del self._messages[place]
+        self._n_passing -= 1
+
+
+def _is_passing(message: ServerMessage) -> bool:
+    """Tell whether a message is a prediction that a later one makes needless."""
+    return isinstance(message, Prediction) and not message.final

@@ -17,10 +17,11 @@ from service.network.session_network import SessionNetwork
 from service.network.visit import Delivery
 from service.sessions.backlog import Backlog
 from service.sessions.outbox import Outbox
+from service.sessions.stream_pace import StreamPace
 from service.settings import SessionSettings
 from service.state_tree import Tree, branch, whole
 from service.stream.intake import Intake, SessionMessage
-from service.stream.work import Applied, AtBoundary, ChangeReport, Refuse, Work
+from service.stream.work import Applied, AtBoundary, ChangeReport, ComputeTicks, Refuse, Work
 from service.wire_protocol import (
     Ack,
     Close,
@@ -45,6 +46,7 @@ class Session:
         seed: Seed of its initial weights.
         configuration: What it was created as.
         backlog: Work that the engine has not done.
+        pace: Whether it streams in real time, or ahead of it.
         network: The engine's side.
         received: Number of the last message that was taken in.
         applied: Number of the last message whose effects are all done.
@@ -76,6 +78,7 @@ class Session:
         self.note_growth: Callable[[int], None] = _nobody_counts
         self.intake = Intake(configuration, settings, self._grew)
         self.backlog = Backlog(settings)
+        self.pace = StreamPace(settings.real_time_slack_s)
         self.network = network
         self.received = 0
         self.applied = 0
@@ -148,6 +151,8 @@ class Session:
         if message.sequence is not None:
             assert message.sequence == self.received + 1, "messages come in their order"
             self.received = message.sequence
+        n_ticks = sum(part.block.n_ticks for part in work if isinstance(part, ComputeTicks))
+        self.pace.take(n_ticks * self.configuration.tick_us / 1e6, arrived_s)
         self._push([*work, Applied(self.received, arrived_s)])
 
     def accept_close(self, message: Close, arrived_s: float) -> None:

@@ -36,6 +36,10 @@ class SessionSettings(BaseModel):
     inbox_messages: Annotated[int, Field(ge=1)] = 1024
     """Messages a session may queue before its socket is no longer read."""
 
+    real_time_slack_s: Annotated[float, Field(gt=0)] = 2.0
+    """How far a stream's sensor time may be ahead of the clock before it counts as a replay, which
+    is computed after the sessions in real time and takes what they leave."""
+
     max_advance_ticks: Annotated[int, Field(ge=1)] = 4096
     """Ticks that one message may complete."""
 
@@ -81,6 +85,7 @@ _OF_THE_SERVER = frozenset(
         "inbox_ticks",
         "inbox_inputs",
         "inbox_messages",
+        "real_time_slack_s",
     }
 )
 """Settings of sessions that change nothing of what a session computes."""
@@ -95,7 +100,16 @@ class EngineSettings(BaseModel):
     """Which kernel new sessions get: ``cpu`` or ``reference``."""
 
     batch_rows: Annotated[int, Field(ge=1)] = 64
-    """Sessions in one batch."""
+    """Most sessions in one batch, where one session in real time and one ahead of it have a place
+    in any case."""
 
-    visit_ticks: Annotated[int, Field(ge=1)] = 64
-    """Ticks of one session in one batch, so that its weights are loaded once for several ticks."""
+    batch_ms: Annotated[float, Field(gt=0)] = 4.0
+    """How long a batch is to take, by what ticks took before: the shorter, the sooner answers leave
+    and the sooner a session that has become ready is seen to."""
+
+    visit_ticks: Annotated[int, Field(ge=1)] = 128
+    """Most ticks of one session in one batch; its weights are loaded once for all of them."""
+
+    switch_us: Annotated[int, Field(ge=50)] = 500
+    """How long a thread keeps Python's interpreter lock while another wants it. The event loop lets
+    go of it with every socket that it looks at, and would wait so long each time."""

@@ -13,6 +13,7 @@ from service.errors import InternalFailure
 from service.observation.telemetry import Telemetry
 from service.sessions.outbox import Outbox
 from service.sessions.sessions import Session
+from service.sessions.stream_pace import StreamPace
 from service.settings import EngineSettings, SocketSettings
 from tclif_core import AdvanceResult, EventBlock, Learner, SlotIndex
 from tests.service.client_messages import begin, end, events, label
@@ -205,6 +206,33 @@ async def test_batches_and_what_they_brought_are_measured(room: EngineRoom) -> N
     assert room.metric("tclif_predictions_total", final="false") == 6
     # 120 ticks in visits of at most three
     assert room.metric("tclif_batch_rows_count") >= 40
+
+
+async def test_a_replay_goes_on_once_the_event_loop_has_what_it_brought(
+    room: EngineRoom, intercept: Intercept
+) -> None:
+    replay = await room.open("a")
+    visits: list[int] = []
+
+    def count(_: Slots, block: EventBlock, go_on: Callable[[], AdvanceResult]) -> AdvanceResult:
+        visits.append(int(block.row_ticks[-1]))
+        return go_on()
+
+    intercept(replay, count)
+    # no slack: whatever it sends is ahead of real time
+    replay.pace = StreamPace(1e-9)
+    replay.accept(begin(1, 0, 0), 0.0)
+    replay.accept(events(2, (0, 1), (2000, 1)), 0.0)
+
+    # this test holds the event loop, and the engine comes by here between its batches
+    for _ in range(20):
+        room.engine.call(lambda: None).result(TIMEOUT_S)
+    n_held = len(visits)
+    await drained(replay)
+
+    # twenty ticks in visits of three
+    assert n_held <= 1
+    assert len(visits) == 7
 
 
 # --- one falls, the others go on

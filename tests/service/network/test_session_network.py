@@ -194,6 +194,61 @@ def test_how_ticks_are_cut_into_visits_changes_nothing(visit_ticks: int, mode: s
     assert same_weights(cut.weights(), whole.weights())
 
 
+def frames_in_inbox(bench: Bench, *messages: SessionMessage) -> None:
+    for message in messages:
+        bench.inbox.extend(bench.intake.take(message))
+        bench.inbox.append(Applied(message.sequence or 0, 0.0))
+
+
+def test_ticks_of_several_messages_are_computed_in_one_visit() -> None:
+    bench = Bench()
+    frames = [events(2 + n, *spikes(n, 10_000 + 1000 * n)) for n in range(3)]
+    frames_in_inbox(bench, begin(1, 1, 10_000), *frames, end(5, 1, 13_000))
+
+    row = bench.network.next_row(bench.inbox, 64)
+
+    # three milliseconds are thirty ticks of 100 us, the last of them completed by the segment's end
+    assert row is not None
+    assert row.block.n_ticks == 30
+
+
+def test_a_visit_takes_no_further_message_than_it_has_room_for() -> None:
+    bench = Bench()
+    frames = [events(2 + n, *spikes(n, 10_000 + 1000 * n)) for n in range(3)]
+    frames_in_inbox(bench, begin(1, 1, 10_000), *frames, end(5, 1, 13_000))
+
+    row = bench.network.next_row(bench.inbox, 15)
+    waiting = sum(isinstance(work, ComputeTicks) for work in bench.inbox)
+
+    # the frames complete 9, 10 and 10 ticks, the end the last one
+    assert row is not None
+    assert (row.block.n_ticks, waiting) == (15, 2)
+
+
+def test_messages_are_done_once_the_visit_with_their_ticks_is() -> None:
+    bench = Bench()
+    frames = [events(2 + n, *spikes(n, 10_000 + 1000 * n)) for n in range(3)]
+    frames_in_inbox(bench, begin(1, 1, 10_000), *frames)
+
+    bench.network.next_row(bench.inbox, 64)
+    before = bench.network.findings.collect()
+    after = bench.compute()
+
+    assert (before.applied, before.n_applied) == (1, 1)
+    assert (after.applied, after.n_applied) == (4, 3)
+
+
+def test_ticks_are_not_joined_across_what_lies_between_them() -> None:
+    bench = Bench(segmentation={"by": "none"})
+    # with a checkpoint every four ticks the states between them are kept
+    frames_in_inbox(bench, events(1, *spikes(1, 10_000)))
+
+    row = bench.network.next_row(bench.inbox, 64)
+
+    assert row is not None
+    assert row.block.n_ticks == 4
+
+
 def test_a_lesson_runs_while_the_live_segment_stands_where_it_was() -> None:
     bench, undisturbed = Bench(), Bench()
     running: list[SessionMessage] = [begin(4, 1, 10_000), events(5, *spikes(9, 10_000))]

@@ -1,18 +1,22 @@
 """Connections that end at moments that no network can be made to hit."""
 
 import asyncio
+import itertools
 import json
 from typing import TYPE_CHECKING, cast
 
+import numpy as np
 import pytest
+from typing_extensions import override
 
 from service.access.principals import Principal, SessionKey
+from service.access.traffic_quota import TrafficQuota
 from service.observation.telemetry import Telemetry
 from service.routes.websocket_route import Connection
 from service.sessions.outbox import Outbox
 from service.sessions.sessions import Session
-from service.settings import SocketSettings
-from service.wire_protocol import Open
+from service.settings import QuotaSettings, SessionSettings, SocketSettings
+from service.wire_protocol import Open, encode_event_frame
 from tests.service.hand_engine import HandEngine
 from tests.service.open_requests import open_request
 from tests.service.unstored import unstored_registry
@@ -70,3 +74,51 @@ async def test_who_goes_just_as_the_session_is_opened_leaves_it_detached(
     assert opened == [True]
     assert session is not None
     assert not session.is_attached
+
+
+class FloodingSocket(OpeningSocket):
+    """Says ``open``, begins a segment, and then always has a frame that brings another tick."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.n_received = 0
+
+    @override
+    async def receive(self) -> dict[str, object]:
+        """Return the next message, without waiting for anything."""
+        self.n_received += 1
+        if self.n_received == 1:
+            return await super().receive()
+        sequence = self.n_received - 1
+        if sequence == 1:
+            return {"type": "websocket.receive", "text": json.dumps(_BEGIN)}
+        none = np.empty(0, np.int64)
+        frame = encode_event_frame(sequence, sequence * 4000, none, none)
+        return {"type": "websocket.receive", "bytes": frame}
+
+
+_BEGIN = {"type": "segment", "action": "begin", "segment": 0, "t_us": 0, "sequence": 1}
+
+
+async def test_a_flood_ahead_of_real_time_lets_others_have_their_turn_after_each_message() -> None:
+    socket = FloodingSocket()
+    connection = Connection(
+        cast("WebSocket", socket),
+        Principal("p"),
+        traffic=TrafficQuota(QuotaSettings()).of("p"),
+        # no slack: every tick is ahead
+        registry=unstored_registry(HandEngine(), SessionSettings(real_time_slack_s=1e-9)),
+        settings=SocketSettings(),
+        telemetry=Telemetry(),
+    )
+    serving = asyncio.create_task(connection.serve())
+    seen: list[int] = []
+
+    while socket.n_received < 50 and not serving.done():
+        await asyncio.sleep(0)
+        seen.append(socket.n_received)
+    serving.cancel()
+    await asyncio.gather(serving, return_exceptions=True)
+
+    # the first frame completes no tick, so the two after the mark may come together
+    assert max(after - before for before, after in itertools.pairwise(seen)) <= 3
