@@ -58,6 +58,11 @@ check: lint types ## lint and types
 test: check ## the checks, then every test
 	$(BIN)/pytest
 
+.PHONY: test-gpu
+test-gpu: install ## the CUDA kernel's tests on a GPU; refuses without one
+	$(BIN)/python -m benchmarks.gpu_device
+	$(BIN)/pytest -m gpu tests/tclif_core
+
 .PHONY: test-faults
 test-faults: install ## kills, cuts, full disks, damaged files by the hundred, about 20 minutes
 	$(BIN)/pytest -s -v tests/faults

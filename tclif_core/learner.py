@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tclif_core.batch import AdvanceResult, Batch, EventBlock, SlotIndex, Strand, Targets
 from tclif_core.class_growth import first_parameters
 from tclif_core.hyperparameters import LearningSpec, NetworkSpec
-from tclif_core.kernels import choose_kernel
+from tclif_core.kernels import choose_kernel, has_device
 from tclif_core.row_layout import line_field, parameter_count, state_layout
 from tclif_core.slot_bank import (
     FIRST_SPIKES,
@@ -45,20 +45,26 @@ class Learner:
         Args:
             network: What each session's network is.
             learning: How its weights move.
-            kernel: ``cpu`` (fast) or ``reference`` (plain torch, for comparison). What ``cpu`` does
-                not compute falls back to ``reference`` with a line in the log; ``kernel_name``
-                says which one it is.
+            kernel: ``cpu`` (fast), ``cuda`` (for many sessions on a GPU), ``reference`` (plain
+                torch, for comparison), or ``auto``: ``cuda`` where there is a CUDA device, else
+                ``cpu``. What ``cpu`` and ``cuda`` do not compute falls back to ``reference`` with
+                a line in the log; ``kernel_name`` says which one it is.
             capacity: Slots to allocate at once; more come as they are needed.
             dtype: ``torch.float32``, or ``torch.float64`` for comparisons on ``reference``.
 
         Raises:
-            ValueError: The kernel is unknown, ``capacity`` is below 1, or the learning's
-                ``layer_rates`` are for a network of another depth.
+            ValueError: The kernel is unknown or lacks a device, ``capacity`` is below 1, or the
+                learning's ``layer_rates`` are for a network of another depth.
             ImportError: A package that the kernel needs is not installed.
         """
         self.network, self.learning = network, learning
         self.bank = SlotBank(network, learning, capacity=capacity, dtype=dtype)
         self.kernel_name, self._kernel = choose_kernel(kernel, self.bank)
+
+    @staticmethod
+    def has_kernel(name: str) -> bool:
+        """Tell whether a kernel finds what it computes on: for ``cuda``, Triton and a device."""
+        return has_device(name)
 
     @staticmethod
     def session_bytes(network: NetworkSpec, learning: LearningSpec) -> int:
@@ -135,7 +141,7 @@ class Learner:
             ValueError: The slot is not open.
         """
         self.bank.check_open(slot)
-        return self.bank.state[slot, strand].numpy().copy()
+        return self.bank.state[slot, strand].cpu().numpy().copy()
 
     def restore_state(self, slot: SlotIndex, strand: Strand, state: NDArray[np.floating]) -> None:
         """Put a strand's neuron state and traces back as `copy_state` returned them.
@@ -309,7 +315,7 @@ class Learner:
         """
         self.bank.check_open(slot)
         views = self.bank.parameter_views(slot)
-        return {name: view.numpy().copy() for name, view in views.items()}
+        return {name: view.cpu().numpy().copy() for name, view in views.items()}
 
     def weight_change(self, slot: SlotIndex) -> list[float]:
         """Return how far each layer moved, ``|W - W0| / |W0|``: hidden layers, then the readout.
@@ -321,7 +327,7 @@ class Learner:
             ValueError: The slot is not open.
         """
         self.bank.check_open(slot)
-        row = self.bank.parameters[slot].double()
+        row = self.bank.parameters[slot].cpu().double()
         start = first_parameters(
             self.network, int(self.bank.seeds[slot]), int(self.bank.first_classes[slot])
         )
@@ -347,7 +353,7 @@ class Learner:
             ValueError: The slot is not open.
         """
         self.bank.check_open(slot)
-        counters = self.bank.counters[slot, strand].numpy()
+        counters = self.bank.counters[slot, strand].cpu().numpy()
         return counters[FIRST_SPIKES:].copy(), int(counters[TICKS_SINCE_OPEN])
 
     def warm_up(self) -> None:

@@ -117,6 +117,7 @@ class SlotBank:
         self.accumulated_from = accumulated_from(self.parameter_layout, learning)
         self.rate_spans = rate_spans(network, learning, self.parameter_layout)
         self.scalar_bounds = scalar_bounds(network, learning, self.parameter_layout, dtype)
+        self.device = torch.device("cpu")
         self._capacity = 0
         self._open: set[int] = set()
         self._free: list[int] = []
@@ -179,6 +180,13 @@ class SlotBank:
         self._open.remove(slot)
         self._free.append(slot)
 
+    def move_to(self, device: torch.device) -> None:
+        """Keep all rows on a device from here on, as a backend that computes there needs them."""
+        self.device = device
+        for name in row_shapes(self.network, self.learning):
+            setattr(self, name, getattr(self, name).to(device))
+        self.scalar_bounds = self.scalar_bounds.to(device)
+
     def set_rate(self, slot: SlotIndex, rate: float) -> None:
         """Change a slot's learning rate from here on.
 
@@ -217,14 +225,14 @@ class SlotBank:
         self.counters[slot, strand, LABELLED_TICKS] = 0
 
     def export(self, slot: SlotIndex) -> dict[str, torch.Tensor]:
-        """Return copies of all that a slot holds, by the names of the attributes.
+        """Return copies of all that a slot holds, in main memory, by the names of the attributes.
 
         Raises:
             ValueError: The slot is not open.
         """
         self.check_open(slot)
         names = row_shapes(self.network, self.learning, self.dtype)
-        return {name: getattr(self, name)[slot].clone() for name in names}
+        return {name: getattr(self, name)[slot].to("cpu", copy=True) for name in names}
 
     def replace(self, slot: SlotIndex, rows: Mapping[str, torch.Tensor]) -> None:
         """Put what `export` returned in place of all that a slot holds.
@@ -302,7 +310,7 @@ class SlotBank:
     def _grow(self, capacity: int) -> None:
         shapes = row_shapes(self.network, self.learning, self.dtype)
         for name, (shape, dtype) in shapes.items():
-            grown = torch.zeros((capacity, *shape), dtype=dtype)
+            grown = torch.zeros((capacity, *shape), dtype=dtype, device=self.device)
             if self._capacity:
                 grown[: self._capacity].copy_(getattr(self, name))
             setattr(self, name, grown)

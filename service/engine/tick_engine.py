@@ -5,6 +5,7 @@ hands the results of a batch to the event loop with one call.
 """
 
 import asyncio
+import logging
 import queue
 import sys
 import threading
@@ -29,6 +30,8 @@ from service.sessions.sessions import Session
 from service.settings import EngineSettings, SessionSettings
 from service.storage.model_store import Weights
 from tclif_core import Learner, LearningSpec, NetworkSpec, Strand
+
+_log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -96,7 +99,13 @@ class TickEngine:
         weights: Weights | None = None,
         kernel: str | None = None,
     ) -> SessionNetwork:
-        """Make a session's network; on the engine thread."""
+        """Make a session's network; on the engine thread.
+
+        A kernel that this machine has no device for gives way to that of new sessions.
+        """
+        if kernel is not None and not Learner.has_kernel(kernel):
+            _log.warning("kernel %r has no device here: %r goes on", kernel, self._settings.kernel)
+            kernel = None
         rate = configuration.request.learning.rate
         pool = self._pool(kernel or self._settings.kernel)
         seat = pool.open(configuration.network, configuration.learning, seed=seed, rate=rate)

@@ -96,8 +96,11 @@ class EngineSettings(BaseModel):
 
     model_config = STRICT
 
-    kernel: Literal["cpu", "reference"] = "cpu"
-    """Which kernel new sessions get: ``cpu`` or ``reference``."""
+    kernel: Literal["auto", "cpu", "cuda", "reference"] = "cpu"
+    """Which kernel new sessions get: ``cpu``, ``cuda``, ``reference``, or ``auto``.
+
+    ``auto`` is ``cuda`` where there is a CUDA device, else ``cpu``.
+    """
 
     batch_rows: Annotated[int, Field(ge=1)] = 64
     """Most sessions in one batch, where one session in real time and one ahead of it have a place

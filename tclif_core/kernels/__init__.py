@@ -2,7 +2,10 @@
 
 import logging
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Protocol
+
+import torch
 
 from tclif_core.batch import AdvanceResult, Batch
 from tclif_core.kernels.reference import ReferenceKernel
@@ -10,7 +13,7 @@ from tclif_core.slot_bank import SlotBank
 
 _log = logging.getLogger(__name__)
 
-KERNEL_NAMES = ("cpu", "reference")
+KERNEL_NAMES = ("cpu", "cuda", "reference")
 
 
 class Kernel(Protocol):
@@ -46,27 +49,46 @@ class Kernel(Protocol):
         ...
 
 
+def has_device(name: str) -> bool:
+    """Tell whether this machine has what a backend computes on; only ``cuda`` asks for anything.
+
+    It needs Triton, and a CUDA device or Triton's interpreter.
+    """
+    if name != "cuda":
+        return True
+    if find_spec("triton") is None:
+        return False
+    return import_module("tclif_core.kernels.cuda_compilation").find_device() is not None
+
+
 def choose_kernel(name: str, bank: SlotBank) -> tuple[str, Kernel]:
     """Return the backend of that name for a bank, or ``reference`` where it can't serve the bank.
+
+    ``auto`` is ``cuda`` where there are a CUDA device and Triton, else ``cpu``.
 
     Returns:
         The name of the backend chosen, and the backend.
 
     Raises:
-        ValueError: There is no such backend.
+        ValueError: There is no such backend, or no device for it.
         ImportError: A package that it needs is not installed.
     """
+    if name == "auto":
+        # the interpreter is for those who ask for it
+        name = "cuda" if torch.cuda.is_available() and has_device("cuda") else "cpu"
     if name == "reference":
         return name, ReferenceKernel(bank)
-    if name != "cpu":
-        raise ValueError(f"kernel must be one of {', '.join(KERNEL_NAMES)}, got {name!r}")
+    if name not in KERNEL_NAMES:
+        raise ValueError(f"kernel must be one of auto, {', '.join(KERNEL_NAMES)}, got {name!r}")
     try:
-        module = import_module("tclif_core.kernels.cpu")
+        module = import_module(f"tclif_core.kernels.{name}")
     except ModuleNotFoundError as error:
-        raise ImportError(f"kernel 'cpu' needs the package {error.name!r}: install it") from error
+        raise ImportError(
+            f"kernel {name!r} needs the package {error.name!r}: install it"
+        ) from error
     missing: str | None = module.what_is_missing(bank)
     if missing is not None:
-        _log.warning("kernel 'cpu' does not compute %s: 'reference' does it, slowly", missing)
+        _log.warning("kernel %r does not compute %s: 'reference' does it, slowly", name, missing)
         return "reference", ReferenceKernel(bank)
-    kernel: Kernel = module.CpuKernel(bank)
+    kernel: Kernel = module.CpuKernel(bank) if name == "cpu" else module.CudaKernel(bank)
     return name, kernel

@@ -22,6 +22,8 @@ BACKENDS = {
     "reference float32": ("reference", torch.float32),
     "cpu float32": ("cpu", torch.float32),
 }
+if torch.cuda.is_available():
+    BACKENDS["cuda float32"] = ("cuda", torch.float32)
 
 
 @dataclass
@@ -122,7 +124,7 @@ def _same_bits_however_cut(case: VectorCase, backend: str) -> Finding:
     finding = Finding("same bits in blocks")
     pairs = {"logits": (ticks.play_ticks(), segments.play_segments())}
     for name in ("parameters", "gradients", "state"):
-        rows = (getattr(player.learner.bank, name).numpy() for player in (ticks, segments))
+        rows = (getattr(player.learner.bank, name).cpu().numpy() for player in (ticks, segments))
         first, second = rows
         pairs[name] = (first, second)
     for name, (one, other) in pairs.items():

@@ -55,6 +55,7 @@ TOLERANCES: dict[str, dict[str, Tolerance]] = {
     "reference float64": dict.fromkeys(_FLOAT32, _DOUBLE) | {"spikes": _EXACT},
     "reference float32": _FLOAT32,
     "cpu float32": _FLOAT32,
+    "cuda float32": _FLOAT32,
 }
 """Backend and number type -> quantity -> tolerance."""
 

@@ -67,7 +67,7 @@ class Player:
             yield from self._neurons(tick)
             expected = self._case.arrays
             yield Measured("logits", "logits", tick, logits[0], expected["logits"][tick])
-            p = (sums - before).numpy()
+            p = (sums - before).cpu().numpy()
             yield Measured(
                 "probabilities", "probabilities", tick, p, expected["probabilities"][tick]
             )
@@ -121,7 +121,7 @@ class Player:
                 if name not in self._case.arrays:
                     continue
                 expected = self._case.arrays[name][tick]
-                actual = views[name].numpy().astype(np.float64)
+                actual = views[name].cpu().numpy().astype(np.float64)
                 if self._case.is_lif and field == "dendrite":
                     # a pass-through here and nothing in the file: there is no dendrite to compare
                     actual = np.zeros_like(actual)
@@ -136,7 +136,7 @@ class Player:
                 if name not in case.arrays:
                     continue
                 # one pair serves all synapses of a line: the file's columns must all equal it
-                actual = state[name].numpy().astype(np.float64)[:, None].repeat(size, axis=1)
+                actual = state[name].cpu().numpy().astype(np.float64)[:, None].repeat(size, axis=1)
                 if case.is_lif and compartment == "dendrite":
                     actual = np.zeros_like(actual)
                 yield Measured("eligibility", name, -1, actual, case.arrays[name])
@@ -150,10 +150,10 @@ class Player:
                 start = case.arrays[name].astype(self._value_type).astype(np.float64)
                 actual = (start - after) / case.rate
             else:
-                actual = gradients[name].numpy().astype(np.float64)
+                actual = gradients[name].cpu().numpy().astype(np.float64)
             label = f"{name}.gradient"
             yield Measured("gradient", label, -1, actual, case.arrays[label])
         for name in case.scalar_names:
             label = f"{name}.gradient"
-            actual = gradients[name].numpy().astype(np.float64)
+            actual = gradients[name].cpu().numpy().astype(np.float64)
             yield Measured("gradient", label, -1, actual, case.arrays[label])

@@ -15,7 +15,7 @@ def test_every_setting_has_a_row_with_its_variable() -> None:
 
     n_settings = sum(len(type(room).model_fields) for _, room in Settings())
     assert page.count("| `TCLIF_") == n_settings
-    assert "| `TCLIF_ENGINE__KERNEL` | `cpu` | `cpu` or `reference` |" in page
+    assert "| `TCLIF_ENGINE__KERNEL` | `cpu` | `auto` or `cpu` or `cuda` or `reference` |" in page
 
 
 def test_a_row_tells_default_bounds_and_meaning() -> None:

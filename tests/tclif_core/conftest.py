@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+_CUDA = [pytest.param("cuda", marks=pytest.mark.gpu)] if torch.cuda.is_available() else []
 
-@pytest.fixture(params=["reference", "cpu"])
+
+@pytest.fixture(params=["reference", "cpu", *_CUDA])
 def kernel(request: pytest.FixtureRequest) -> str:
     """Name of a backend; a test that takes it runs once for each."""
     return str(request.param)
@@ -26,7 +28,9 @@ def _poisoned_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def poisoned_tensor(*args: Any, **kwargs: Any) -> torch.Tensor:  # noqa: ANN401 - likewise
         tensor = torch_empty(*args, **kwargs)
-        return tensor.fill_(float("nan")) if tensor.is_floating_point() else tensor
+        if tensor.is_floating_point():
+            return tensor.fill_(float("nan"))
+        return tensor if tensor.dtype == torch.bool else tensor.fill_(torch.iinfo(tensor.dtype).min)
 
     monkeypatch.setattr(np, "empty", poisoned_array)
     monkeypatch.setattr(torch, "empty", poisoned_tensor)

@@ -136,7 +136,7 @@ def slot_tensors(learner: Learner, slot: int) -> dict[str, torch.Tensor]:
         "seeds",
         "first_classes",
     ]
-    return {name: getattr(bank, name)[slot].clone() for name in rows}
+    return {name: getattr(bank, name)[slot].to("cpu", copy=True) for name in rows}
 
 
 def assert_same_bits(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> None:

@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from tclif_core import Learner, LearningSpec
-from tclif_core.kernels import KERNEL_NAMES, choose_kernel
+from tclif_core.kernels import KERNEL_NAMES, choose_kernel, has_device
+from tclif_core.kernels.reference import ReferenceKernel
 from tclif_core.slot_bank import SlotBank
 from tests.tclif_core.streams import (
     SEGMENT_SGD,
@@ -18,15 +19,49 @@ from tests.tclif_core.streams import (
 
 
 def test_an_unknown_kernel_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="kernel must be one of cpu, reference, got 'gpu'"):
+    with pytest.raises(ValueError, match="must be one of auto, cpu, cuda, reference, got 'gpu'"):
         Learner(small_network(), SEGMENT_SGD, kernel="gpu")
 
 
-@pytest.mark.parametrize("name", KERNEL_NAMES)
+HERE = [name for name in KERNEL_NAMES if has_device(name)]
+"""All of them, but where Triton is not made for the system."""
+
+
+@pytest.mark.parametrize("name", HERE)
 def test_every_named_kernel_can_be_chosen(name: str) -> None:
     bank = SlotBank(small_network(), SEGMENT_SGD)
 
     assert choose_kernel(name, bank)[0] == name
+
+
+def test_auto_is_cuda_where_there_is_a_device_and_never_its_interpreter(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("tclif_core.kernels.has_device", lambda _: True)
+    monkeypatch.setattr("tclif_core.kernels.import_module", _Found)
+    chosen = []
+    for is_there in (False, True):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda is_there=is_there: is_there)
+        chosen.append(choose_kernel("auto", SlotBank(small_network(), SEGMENT_SGD))[0])
+
+    assert chosen == ["cpu", "cuda"]
+
+
+class _Found:
+    """A module of a backend that computes anything."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.CpuKernel = self.CudaKernel = ReferenceKernel
+
+    def what_is_missing(self, _bank: SlotBank) -> None:
+        """Say that nothing is."""
+
+
+def test_a_kernel_without_its_package_has_no_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tclif_core.kernels.find_spec", lambda _: None)
+
+    assert [has_device(name) for name in ("cpu", "reference", "cuda")] == [True, True, False]
 
 
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,14 +88,15 @@ def test_per_tick_updates_from_filtered_hidden_traces_are_those_of_the_reference
 ) -> None:
     learning = LearningSpec(update="tick", optimizer="sgd", filter_hidden_traces=True)
     tensors = []
-    for name in KERNEL_NAMES:
+    for name in HERE:
         learner = Learner(small_network(), learning, kernel=name)
         slot = learner.open(seed=0, rate=0.1)
         advance_one(learner, slot, random_counts(20, 9), random_targets(20, 3))
         assert learner.apply_update(slot)
         tensors.append(slot_tensors(learner, slot))
 
-    assert_same_bits(*tensors)
+    for other in tensors[1:]:
+        assert_same_bits(tensors[0], other)
     assert "does not compute filtered hidden traces with per-tick updates" in caplog.text
 
 

@@ -361,6 +361,21 @@ async def test_warming_up_an_unknown_kernel_is_an_error_at_the_start() -> None:
         EngineRoom(EngineSettings.model_construct(kernel="abacus")).engine.warm_up()
 
 
+async def test_a_stored_kernel_without_its_device_gives_way_to_that_of_new_sessions(
+    room: EngineRoom, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    session = await room.open("a")
+    monkeypatch.setattr(Learner, "has_kernel", lambda name: name != "cuda")
+
+    opened = room.engine.call(
+        lambda: room.engine.open_network(session.configuration, 1, session.settings, kernel="cuda")
+    )
+
+    network = await asyncio.wait_for(asyncio.wrap_future(opened), TIMEOUT_S)
+    assert network.learner.kernel_name == "reference"
+    assert "kernel 'cuda' has no device here: 'reference' goes on" in caplog.text
+
+
 async def test_a_freed_slot_is_given_out_with_fresh_weights(room: EngineRoom) -> None:
     keeper, first = await room.open("keeper"), await room.open("a")
     fresh = await room.weights(first)
