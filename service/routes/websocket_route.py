@@ -29,6 +29,7 @@ from service.errors import (
 from service.logs import current_subject
 from service.observation.telemetry import Telemetry
 from service.routes.callers import Caller
+from service.routes.silence_watch import SilenceWatch
 from service.sessions.outbox import Outbox
 from service.sessions.session_registry import SessionRegistry
 from service.sessions.sessions import Session
@@ -122,6 +123,7 @@ class Connection:
         self._outbox = Outbox(settings, time.monotonic)
         self._session: Session | None = None
         self._is_fenced = False
+        self._silence = SilenceWatch(settings.open_timeout_s, self._end_silence)
         self.ended = asyncio.Event()
 
     @property
@@ -139,6 +141,7 @@ class Connection:
             if self._outbox.finished.is_set():
                 await asyncio.wait({writer}, timeout=FLUSH_S)
         finally:
+            self._silence.stop()
             # who is being opened meanwhile shall not be attached to a connection that is gone
             self._outbox.finish(CloseCode.ORDERLY)
             if self._session is not None:
@@ -182,20 +185,19 @@ class Connection:
             self._outbox.fail(error)
 
     async def _read(self) -> None:
-        timeout_s = self._settings.open_timeout_s
         while not self._outbox.finished.is_set():
-            message = await self._receive(timeout_s)
-            timeout_s = self._settings.idle_s
+            self._silence.wait()
+            message = await self._receive()
+            self._silence.heard()
             # the connection was taken over, or the server told to end, while it waited for this
             if not (self._is_fenced or self._outbox.finished.is_set()):
                 await self._take(message)
 
-    async def _receive(self, timeout_s: float) -> ClientMessage | EventFrame:
-        try:
-            async with asyncio.timeout(timeout_s):
-                raw = await self._socket.receive()
-        except TimeoutError:
-            raise Idle(f"no message came for {timeout_s:g} s") from None
+    def _end_silence(self, limit_s: float) -> None:
+        self.end(Idle(f"no message came for {limit_s:g} s"))
+
+    async def _receive(self) -> ClientMessage | EventFrame:
+        raw = await self._socket.receive()
         if raw["type"] == "websocket.disconnect":
             raise WebSocketDisconnect(raw.get("code", 1005))
         return self._decode(raw)
@@ -250,6 +252,7 @@ class Connection:
                 opening.add_done_callback(self._let_go)
                 raise
         self._session = session
+        self._silence.limit(self._settings.idle_s)
         current_subject().session = session.name
         self._conversation.opened(
             next_sequence=session.received + 1,

@@ -3,6 +3,9 @@
 A reader is slow while its socket takes nothing more: then messages pile up here. Finals, lessons,
 acks and errors are never left out. Non-final predictions are: the newest are kept, and the next
 prediction says how many were skipped. Past the bound the connection ends with 1013.
+
+An ack leaves with the next message, or alone after a moment: whoever is answered at once is not
+sent anything else a moment later.
 """
 
 import asyncio
@@ -32,7 +35,13 @@ class Outbox:
         # whether the writer holds messages that its socket has not taken yet
         self._is_sending = False
         self._ack: Ack | None = None
+        # how far the session has come that the client has not been told
+        self._has_news = False
         self._ack_due_s = float("inf")
+        # no ack leaves with a message before: a fast stream would get one for each
+        self._ack_waits_until_s = -float("inf")
+        self._alarm: asyncio.TimerHandle | None = None
+        self._alarm_s = float("inf")
         self.close_code: CloseCode | None = None
         self.finished = asyncio.Event()
 
@@ -62,13 +71,13 @@ class Outbox:
         if ack == self._ack:
             return
         self._ack = ack
-        self._ack_due_s = min(self._ack_due_s, self._clock() + self._settings.ack_delay_ms / 1000)
-        self._wake.set()
+        self.acknowledge_again()
 
     def acknowledge_again(self) -> None:
         """Send the last ack once more, soon: the client resent something."""
+        self._has_news = True
         self._ack_due_s = min(self._ack_due_s, self._clock() + self._settings.ack_delay_ms / 1000)
-        self._wake.set()
+        self._set_alarm()
 
     def finish(self, code: CloseCode, *messages: ErrorMessage | Ack | Goodbye) -> None:
         """Queue the last messages and the close code; what comes later is dropped."""
@@ -91,24 +100,44 @@ class Outbox:
         self._is_sending = False
         while not (self._messages or self.finished.is_set() or self._clock() >= self._ack_due_s):
             self._wake.clear()
-            wait_s = self._ack_due_s - self._clock()
-            try:
-                async with asyncio.timeout(wait_s if wait_s < float("inf") else None):
-                    await self._wake.wait()
-            except TimeoutError:
-                continue
+            self._set_alarm()
+            await self._wake.wait()
         messages = list(self._messages)
         self._messages.clear()
         self._n_passing = 0
-        if self._ack is not None and self._clock() >= self._ack_due_s and not self.close_code:
+        if self._ack is not None and self._ack_leaves(has_company=bool(messages)):
             messages.append(self._ack)
             self._note_sent(self._ack)
         self._is_sending = True
         return messages
 
+    def _ack_leaves(self, *, has_company: bool) -> bool:
+        now_s = self._clock()
+        is_ready = has_company and self._has_news and now_s >= self._ack_waits_until_s
+        return not self.close_code and (is_ready or now_s >= self._ack_due_s)
+
     def _note_sent(self, ack: Ack) -> None:
-        self._ack = ack
-        self._ack_due_s = self._clock() + self._settings.ack_every_s
+        self._ack, self._has_news = ack, False
+        now_s = self._clock()
+        self._ack_due_s = now_s + self._settings.ack_every_s
+        self._ack_waits_until_s = now_s + self._settings.ack_delay_ms / 1000
+
+    def _set_alarm(self) -> None:
+        """Wake the writer when an ack is due; an alarm that rings before that is left alone."""
+        if self._ack_due_s >= self._alarm_s or self.finished.is_set():
+            return
+        if self._alarm is not None:
+            self._alarm.cancel()
+        self._alarm_s = self._ack_due_s
+        wait_s = self._alarm_s - self._clock()
+        self._alarm = asyncio.get_running_loop().call_later(wait_s, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm, self._alarm_s = None, float("inf")
+        if self._clock() >= self._ack_due_s:
+            self._wake.set()
+        else:
+            self._set_alarm()
 
     def _bound(self, newest: ServerMessage) -> None:
         if _is_passing(newest) and self._n_passing > self._settings.outbox_predictions:

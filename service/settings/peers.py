@@ -136,7 +136,8 @@ class SocketSettings(BaseModel):
     a client that sends faster than it is read, so this is longer than any backlog takes."""
 
     ack_delay_ms: Annotated[float, Field(gt=0, le=50)] = 20.0
-    """Acknowledgements are gathered for this long, so that one covers many messages."""
+    """Acknowledgements are gathered for this long, so that one covers many messages; one that waits
+    leaves with the next message, but no sooner than this after the one before."""
 
     ack_every_s: Annotated[float, Field(gt=0, le=1)] = 1.0
     """An attached client gets an acknowledgement at least this often."""

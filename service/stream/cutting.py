@@ -33,7 +33,9 @@ class Counters:
     n_saturated: int = 0
 
     def plus(self, frame: BinnedFrame) -> "Counters":
-        """Return the counters with one more frame in them."""
+        """Return the counters with one more frame in them, the same ones if it dropped nothing."""
+        if not (frame.n_outside or frame.n_late or frame.n_saturated):
+            return self
         return Counters(
             self.n_outside + frame.n_outside,
             self.n_late + frame.n_late,

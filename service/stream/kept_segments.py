@@ -88,15 +88,17 @@ class KeptSegments:
 
     def hold_bounds(self, open_segment: Segment | None) -> None:
         """Drop kept ticks, oldest segment first, until the bounds hold."""
-        while self._waiting and self._is_over_bounds(open_segment):
-            number, segment = self._waiting.popitem(last=False)
-            self.n_dropped += segment.is_whole
-            self._remember(number, labelled=False)
-        # an open segment that alone is longer than the bounds lets go of its oldest stretches; it
-        # can't be learnt as a whole any more
-        while open_segment is not None and self._is_over_bounds(open_segment):
-            self.n_dropped += open_segment.is_whole
-            del open_segment.stretches[0]
+        while self._is_over_bounds(open_segment):
+            if self._waiting:
+                number, segment = self._waiting.popitem(last=False)
+                self.n_dropped += segment.is_whole
+                self._remember(number, labelled=False)
+            else:
+                # an open segment that alone is longer than the bounds lets go of its oldest
+                # stretches; it can't be learnt as a whole any more
+                assert open_segment is not None, "something is over the bounds"
+                self.n_dropped += open_segment.is_whole
+                del open_segment.stretches[0]
 
     def capture(self) -> Callable[[], Tree]:
         """Copy what later messages change; the returned function adds what the engine owns."""

@@ -105,17 +105,51 @@ async def test_who_waits_is_woken_by_a_message(outbox: Outbox) -> None:
 # --- acknowledgements
 
 
+async def test_an_ack_leaves_with_the_next_message(outbox: Outbox) -> None:
+    outbox.put(LEARNED)
+    outbox.acknowledge(ack(1))
+
+    assert await take(outbox) == [LEARNED, ack(1)]
+
+
+async def test_acks_are_no_more_frequent_for_a_fast_stream(
+    outbox: Outbox, clock: FakeClock
+) -> None:
+    outbox.greet(OPENED, ack(0))
+    await take(outbox)
+    taken: list[ServerMessage] = []
+    for applied in range(1, 6):
+        # five messages within 20 ms, and one more after them
+        clock.advance(0.004 if applied < 5 else 0.020)
+        outbox.put(LEARNED)
+        outbox.acknowledge(ack(applied))
+        taken += await take(outbox)
+
+    assert taken == [LEARNED] * 5 + [ack(5)]
+
+
 async def test_an_ack_waits_for_companions_and_then_covers_them_all(
     outbox: Outbox, clock: FakeClock
 ) -> None:
     outbox.acknowledge(ack(1))
-    outbox.put(LEARNED)
-    before_it_is_due = await take(outbox)
+    waiting = asyncio.create_task(take(outbox))
+    await asyncio.sleep(0)
+    is_early = waiting.done()
     outbox.acknowledge(ack(2))
     clock.advance(0.020)
+    outbox.put(LEARNED)
 
-    assert before_it_is_due == [LEARNED]
-    assert await take(outbox) == [ack(2)]
+    assert not is_early
+    assert await waiting == [LEARNED, ack(2)]
+
+
+async def test_what_the_client_knows_already_leaves_with_no_message(outbox: Outbox) -> None:
+    outbox.greet(OPENED, ack(1))
+    await take(outbox)
+    outbox.put(LEARNED)
+    outbox.acknowledge(ack(1))
+
+    assert await take(outbox) == [LEARNED]
 
 
 async def test_an_ack_comes_after_everything_that_was_queued_before_it(
