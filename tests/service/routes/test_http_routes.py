@@ -288,8 +288,9 @@ async def test_metrics_count_what_the_server_does(server: RunningServer) -> None
     assert sum(map(grew, scored)) == 2
     assert grew("tclif_errors_total{code=bad_segment}{fatal=false}") == 1
     assert grew("tclif_errors_total{code=bad_message}{fatal=true}") == 1
-    # of each segment: the frame that told the prediction at 5, the one at 15, and the end
-    assert grew("tclif_lag_seconds_count") == 6
+    # of each segment: the frame that told the prediction at 5, the one at 15, and the end; frames
+    # that are computed together are answered together
+    assert 4 <= grew("tclif_lag_seconds_count") <= 6
     assert grew("tclif_batch_rows_count") >= 4
     assert grew("tclif_batch_seconds_count") == grew("tclif_batch_rows_count")
     states = [before, during, after]
