@@ -87,8 +87,9 @@ def _workload(arguments: Arguments) -> Report:
 
 def _broken(report: Report) -> Iterable[str]:
     """Name every promise that was not held."""
-    if not report["sessions"]["admitted"]:
-        yield "no session was admitted"
+    if not report["frames"]["sent"]:
+        n_admitted = report["sessions"]["admitted"]
+        yield f"{n_admitted} sessions were admitted, and no frame was due in the measured time"
         return
     yield from _late(report)
     yield from _lost(report)

@@ -109,5 +109,7 @@ def test_a_load_that_is_late_itself_says_so(arguments: Arguments) -> None:
 
 
 def test_a_load_without_any_session_says_only_that(arguments: Arguments) -> None:
-    assert broken(arguments, Tally()) == ["no session was admitted"]
+    assert broken(arguments, Tally()) == [
+        "0 sessions were admitted, and no frame was due in the measured time"
+    ]
     assert "p99 never" not in table(summed_up(arguments, Tally(), 0.0, None)).splitlines()[0]
