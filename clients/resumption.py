@@ -54,7 +54,9 @@ class Farewell:
     @property
     def retry_after_s(self) -> float:
         """How long the server wants to be left alone."""
-        told_s = 0.0 if self.goodbye is None else self.goodbye.retry_after_ms / 1000
+        goodbye_ms = 0 if self.goodbye is None else self.goodbye.retry_after_ms
+        error_ms = 0 if self.error is None else self.error.retry_after_ms or 0
+        told_s = max(goodbye_ms, error_ms) / 1000
         return max(self.asked_s, told_s) or _LEAVE_ALONE_S.get(self.close_code, 0.0)
 
     @property

@@ -29,6 +29,7 @@ from service.observation.vital_signs import VitalSignsReader
 from service.routes import http_models, http_routes, http_snapshots, monitor, websocket_route
 from service.routes.metrics_listener import MetricsListener
 from service.routes.response_count import ResponseCount
+from service.sessions.admission import Admission
 from service.sessions.session_archive import SessionArchive
 from service.sessions.session_registry import SessionRegistry
 from service.sessions.snapshot_keeper import SnapshotKeeper
@@ -40,6 +41,9 @@ from service.storage.storage_threads import StorageThreads
 
 TEND_EVERY_S = 1.0
 """Time between two looks at which sessions are to be parked or deleted."""
+
+TIME_LOOP_EVERY_S = 0.25
+"""Time between two looks at how busy the event loop is."""
 
 _log = logging.getLogger(__name__)
 
@@ -74,7 +78,8 @@ class Service:
         self.tokens = tokens
         self.traffic = traffic
         self.telemetry = Telemetry(tracing)
-        self.engine = TickEngine(settings.engine, self.telemetry, loop)
+        self._admission = Admission(settings.admission)
+        self.engine = TickEngine(settings.engine, self.telemetry, self._admission, loop)
         self._data = data
         self._threads = StorageThreads(settings.storage.writers, settings.storage.store_timeout_s)
         store = SnapshotStore(data.storage, settings.storage, time.time)
@@ -89,6 +94,7 @@ class Service:
             models=self.models,
             archive=SessionArchive(store, self._threads, self.engine, settings.session, time.time),
             keeper=self._keeper,
+            admission=self._admission,
         )
         self._chores: list[asyncio.Task[None]] = []
         self.vital_signs = VitalSignsReader(self.engine, self.registry)
@@ -105,7 +111,8 @@ class Service:
         await asyncio.to_thread(self.engine.warm_up)
         await self.registry.start()
         self.engine.start()
-        self._chores = [asyncio.create_task(self._tend()), asyncio.create_task(self._hold_data())]
+        chores = (self._tend(), self._hold_data(), self._time_loop())
+        self._chores = [asyncio.create_task(chore) for chore in chores]
         self.is_ready = True
         parked, url = len(self.registry.archive), self._data.storage.url
         _log.info("ready, kernel %s, %d sessions in %s", self.settings.engine.kernel, parked, url)
@@ -160,6 +167,15 @@ class Service:
             await asyncio.sleep(TEND_EVERY_S)
             await self.registry.tend()
 
+    async def _time_loop(self) -> None:
+        """Tell how much processor time the event loop takes."""
+        before_s = time.thread_time()
+        while True:
+            await asyncio.sleep(TIME_LOOP_EVERY_S)
+            now_s = time.thread_time()
+            self._admission.looped(now_s - before_s)
+            before_s = now_s
+
     async def _hold_data(self) -> None:
         """Go on holding the data folder, where that takes doing."""
         every_s = self._data.lock.renew_every_s
@@ -173,6 +189,16 @@ class Service:
 
     def _watch(self) -> None:
         self.telemetry.watch("ready", "Whether sessions can be opened.", lambda: self.is_ready)
+        self.telemetry.watch(
+            "real_time_load",
+            "Share of its time that engine or event loop spends on sessions in real time.",
+            lambda: self._admission.load,
+        )
+        self.telemetry.watch(
+            "real_time_load_limit",
+            "Load up to which new sessions are opened.",
+            lambda: self.settings.admission.new_load,
+        )
         self.telemetry.watch(
             "session_bytes",
             "Memory that the sessions' networks are accounted for.",

@@ -19,6 +19,7 @@ ServiceError                the client hears its code and text
         Idle                the client sent nothing for too long, or no ``open`` in time
         Draining            the server is shutting down
         Overloaded          the server can't do it now; later it may
+            AtCapacity      the sessions in real time would miss their deadlines
         InternalFailure     a defect or a network that is no longer finite
     StorageFailure          the data folder can't be read or written
         NotStored           what is looked for is not there
@@ -54,10 +55,14 @@ class ServiceError(Exception):
         fatal: Whether the connection is closed after it.
         close_code: The close code of a fatal one.
         http_status: What an HTTP request that causes it is answered with.
+        reason: Why a session was not opened, for the metrics.
+        retry_after_ms: When it may help to try again, if that is known.
         sequence: Number of the message that caused it, if it has one.
     """
 
     code: str = "internal"
+    reason: str = "request"
+    retry_after_ms: int | None = None
     fatal: ClassVar[bool] = True
     close_code: ClassVar[CloseCode] = CloseCode.INTERNAL
     http_status: ClassVar[int] = 500
@@ -144,12 +149,15 @@ class QuotaExceeded(OpenRefused):
     """More sessions or bytes than this principal may have."""
 
     code = "quota"
+    reason = "quota"
     close_code = CloseCode.QUOTA
     http_status = 429
 
 
 class MemoryFull(QuotaExceeded):
     """The server's memory is full; it may help to park sessions."""
+
+    reason = "memory"
 
 
 class Refusal(ServiceError):
@@ -185,6 +193,7 @@ class Draining(Detached):
     """The server is shutting down."""
 
     code = "draining"
+    reason = "draining"
     close_code = CloseCode.DRAINING
     http_status = 503
 
@@ -193,8 +202,18 @@ class Overloaded(Detached):
     """The server can't do it now; later it may."""
 
     code = "overloaded"
+    reason = "storage"
     close_code = CloseCode.TRY_AGAIN
     http_status = 503
+
+
+class AtCapacity(Overloaded):
+    """One more session in real time, and those that are there would miss their deadlines."""
+
+    def __init__(self, message: str, *, reason: str, retry_after_ms: int) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.retry_after_ms = retry_after_ms
 
 
 class InternalFailure(Detached):

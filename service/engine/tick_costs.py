@@ -20,6 +20,7 @@ class TickCosts:
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
         self._seconds: WeakKeyDictionary[Learner, float] = WeakKeyDictionary()
+        self._bytes: WeakKeyDictionary[Learner, int] = WeakKeyDictionary()
 
     def seconds_a_tick(self, learner: Learner) -> float:
         """Return what a tick of a learner's sessions takes on average, more than zero."""
@@ -34,3 +35,12 @@ class TickCosts:
         newest_s = max(1e-7, (self._clock() - began_s) / n_ticks)
         before_s = self._seconds.get(learner, newest_s)
         self._seconds[learner] = before_s + _NEWEST * (newest_s - before_s)
+
+    def session_bytes(self, learner: Learner) -> int:
+        """Return what each session of a learner takes in memory, worked out once."""
+        n_bytes = self._bytes.get(learner)
+        if n_bytes is None:
+            n_bytes = self._bytes[learner] = Learner.session_bytes(
+                learner.network, learner.learning
+            )
+        return n_bytes

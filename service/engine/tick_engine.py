@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from service.configuration.configuration import SessionConfiguration
 from service.engine.row_batch import Pair, advance, door, fail
@@ -26,6 +26,7 @@ from service.network.session_network import SessionNetwork
 from service.network.visit import Delivery
 from service.observation.telemetry import Telemetry
 from service.observation.tracing import Tracing
+from service.sessions.admission import Admission
 from service.sessions.sessions import Session
 from service.settings import EngineSettings, SessionSettings
 from service.storage.model_store import Weights
@@ -36,14 +37,33 @@ _log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
+class Share(NamedTuple):
+    """What of a batch was for sessions in real time.
+
+    Attributes:
+        seconds: Time.
+        n_ticks: Ticks.
+        tick_bytes: Bytes of their networks, added up over the ticks.
+    """
+
+    seconds: float
+    n_ticks: int
+    tick_bytes: int
+
+
 class TickEngine:
     """Advances the sessions that have work, batch after batch, on a thread of its own."""
 
     def __init__(
-        self, settings: EngineSettings, telemetry: Telemetry, loop: asyncio.AbstractEventLoop
+        self,
+        settings: EngineSettings,
+        telemetry: Telemetry,
+        admission: Admission,
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
         self._settings = settings
         self._telemetry = telemetry
+        self._admission = admission
         self._loop = loop
         self._scheduler: TickScheduler[Session] = TickScheduler(settings)
         self._costs = TickCosts()
@@ -170,7 +190,21 @@ class TickEngine:
         if done and self._telemetry.tracing.is_on:
             _trace(self._telemetry.tracing, done, seconds)
         deliveries = [(session, session.network.findings.collect()) for session in sessions]
-        self._loop.call_soon_threadsafe(self._deliver, deliveries, self._go_on(sessions))
+        share = self._share_in_time(done, seconds)
+        self._loop.call_soon_threadsafe(self._deliver, deliveries, self._go_on(sessions), share)
+
+    def _share_in_time(self, done: list[Pair], seconds: float) -> Share:
+        """Return what of a batch was for sessions in real time, by what their ticks cost."""
+        all_s, in_time_s, n_in_time, tick_bytes = 0.0, 0.0, 0, 0
+        for session, row in done:
+            learner, n_ticks = session.network.learner, row.block.n_ticks
+            row_s = n_ticks * self._costs.seconds_a_tick(learner)
+            all_s += row_s
+            if not session.pace.is_ahead:
+                in_time_s += row_s
+                n_in_time += n_ticks
+                tick_bytes += n_ticks * self._costs.session_bytes(learner)
+        return Share(seconds * in_time_s / all_s if done else 0.0, n_in_time, tick_bytes)
 
     def _visit(self, session: Session, by_learner: dict[Learner, list[Pair]]) -> None:
         """Take what one session has to compute into the batch."""
@@ -197,14 +231,30 @@ class TickEngine:
                     self._scheduler.add(session)
         return waiting
 
-    def _deliver(self, deliveries: list[tuple[Session, Delivery]], waiting: list[Session]) -> None:
+    def _deliver(
+        self,
+        deliveries: list[tuple[Session, Delivery]],
+        waiting: list[Session],
+        in_time: Share,
+    ) -> None:
         """Hand a batch's results to the sessions; on the event loop."""
         now_s = time.monotonic()
+        self._admission.computed(*in_time)
         for session, delivery in deliveries:
             session.deliver(delivery)
             self._telemetry.delivered(delivery, now_s)
+            self._weigh(session, delivery, now_s)
         for session in waiting:
             self.notify(session)
+
+    def _weigh(self, session: Session, delivery: Delivery, now_s: float) -> None:
+        """Note what a visit says about how busy the server is."""
+        is_ahead = session.pace.is_ahead
+        n_messages = delivery.n_applied + len(delivery.messages)
+        self._admission.delivered(n_messages, is_ahead=is_ahead)
+        if not is_ahead:
+            for arrived_s in delivery.answered_s:
+                self._admission.answered(now_s - arrived_s)
 
 
 def _trace(tracing: Tracing, done: list[Pair], seconds: float) -> None:

@@ -39,10 +39,7 @@ from service.stream.work import (
     TeachAhead,
     Work,
 )
-from service.wire_protocol import (
-    SegmentedByWindow,
-    Unsegmented,
-)
+from service.wire_protocol import SegmentedByWindow, Unsegmented
 from tclif_core import Learner, SlotIndex, Strand
 
 
@@ -76,8 +73,8 @@ class SessionNetwork:
         self._ahead_target = NO_TARGET
         self._row: Row | None = None
         self._row_tick = 0
-        # messages that are done with the row: their ticks are among its own
-        self._row_ends: list[Applied] = []
+        # messages whose ticks are among the row's, and at which of its ticks they end
+        self._row_ends: deque[tuple[int, Applied]] = deque()
         self._stretch: Stretch | None = None
 
     @property
@@ -142,17 +139,17 @@ class SessionNetwork:
             raise InternalFailure("the network's probabilities are not finite; it is quarantined")
         n_ticks = row.block.n_ticks
         if row.strand is Strand.LIVE:
+            first = self.running.n_ticks - self._row_tick
             for prediction in self.running.advance(answer, self._stretch):
+                self._end_messages(prediction.tick - first - 1)
                 self.findings.predicted(prediction)
         self.findings.computed(row)
         self.tally.take(row)
         self._row_tick += n_ticks
+        self._end_messages(self._row_tick)
         assert self._row is not None, "results belong to a row in progress"
         if self._row_tick == self._row.block.n_ticks:
             self._row, self._row_tick = self.teaching.go_on(), 0
-            for applied in self._row_ends:
-                self.findings.applied(applied)
-            self._row_ends.clear()
 
     def has_work(self, inbox: deque[Work]) -> bool:
         """Tell whether another visit has something to do."""
@@ -255,11 +252,19 @@ class SessionNetwork:
             work = inbox[n_marks] if n_marks < len(inbox) else None
             if not isinstance(work, ComputeTicks) or work.stretch is not self._stretch:
                 break
-            marks = [inbox.popleft() for _ in range(n_marks + 1)][:-1]
-            self._row_ends += [mark for mark in marks if isinstance(mark, Applied)]
+            for _ in range(n_marks):
+                mark = inbox.popleft()
+                assert isinstance(mark, Applied), "counted as one"
+                self._row_ends.append((n_ticks, mark))
+            inbox.popleft()
             blocks.append(work.block)
             n_ticks += work.block.n_ticks
         return row if len(blocks) == 1 else replace(row, block=TickBlock.join(blocks))
+
+    def _end_messages(self, n_ticks: int) -> None:
+        """Note that messages are done whose last tick is among so many of the row's."""
+        while self._row_ends and self._row_ends[0][0] <= n_ticks:
+            self.findings.applied(self._row_ends.popleft()[1])
 
     def _begin(self, segment: Segment) -> None:
         self._ahead_target = NO_TARGET

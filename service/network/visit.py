@@ -55,8 +55,7 @@ class Delivery:
         n_inputs: Their non-zero inputs.
         n_lessons: Lessons that were learnt.
         n_lesson_ticks: Ticks that lessons computed.
-        answered_s: When the messages that caused a prediction were read; of those whose ticks were
-            computed together, the first.
+        answered_s: When the messages that caused a prediction were read.
         failure: Why the session can't go on, if so.
     """
 

@@ -45,6 +45,7 @@ _REFUSALS = (
     *("bad_segment", "bad_value", "label_duplicate", "label_too_late", "late_events"),
     *("learning_stopped", "not_served", "quota", "snapshot_failed", "unknown_segment"),
 )
+_TURNED_AWAY = ("draining", "lag", "load", "memory", "quota", "request", "storage")
 _ROWS = (1, 2, 4, 8, 16, 32, 64, 128)
 _BATCH_TICKS = (1, 4, 16, 64, 256, 1024, 4096)
 
@@ -76,6 +77,7 @@ class Telemetry:
         self._predictions = self._counter("predictions", "Predictions made.", "final")
         self._labelled = self._counter("segments_labelled", "Labelled segments.", "correct")
         self._errors = self._counter("errors", "Errors that clients were told.", "code", "fatal")
+        self._refused = self._counter("sessions_refused", "Opens that were refused.", "reason")
         self._paced_seconds = self._counter(
             "paced_seconds",
             "Time sockets were not read as their principal sent too much.",
@@ -130,6 +132,8 @@ class Telemetry:
             self._errors.labels(code, "true")
         for code in _REFUSALS:
             self._errors.labels(code, "false")
+        for reason in _TURNED_AWAY:
+            self._refused.labels(reason)
         for close_code in ("lost", *(str(int(code)) for code in CloseCode)):
             self._connections_closed.labels(close_code)
         for status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
@@ -176,6 +180,10 @@ class Telemetry:
     def error_told(self, code: str, *, fatal: bool) -> None:
         """Count an error that a client is told."""
         self._errors.labels(code, str(fatal).lower()).inc()
+
+    def session_refused(self, reason: str) -> None:
+        """Count an open that was refused, by the error's reason."""
+        self._refused.labels(reason).inc()
 
     def answered(self, status: int) -> None:
         """Count an answer over HTTP."""

@@ -251,6 +251,9 @@ class Connection:
             except asyncio.CancelledError:
                 opening.add_done_callback(self._let_go)
                 raise
+            except ServiceError as error:
+                self._telemetry.session_refused(error.reason)
+                raise
         self._session = session
         self._silence.limit(self._settings.idle_s)
         current_subject().session = session.name

@@ -91,7 +91,11 @@ class Outbox:
     def fail(self, error: ServiceError) -> None:
         """End the connection with a fatal error."""
         fatal = ErrorMessage(
-            code=error.code, message=error.message, sequence=error.sequence, fatal=True
+            code=error.code,
+            message=error.message,
+            sequence=error.sequence,
+            fatal=True,
+            retry_after_ms=error.retry_after_ms,
         )
         self.finish(error.close_code, fatal)
 

@@ -23,6 +23,7 @@ from service.errors import (
     StorageFailure,
     UnknownSession,
 )
+from service.sessions.admission import Admission
 from service.sessions.engine import Engine
 from service.sessions.session_archive import Loaded, SessionArchive
 from service.sessions.sessions import Session
@@ -51,6 +52,7 @@ class SessionMemory:
         models: ModelStore,
         archive: SessionArchive,
         keeper: SnapshotKeeper,
+        admission: Admission,
         clock: Callable[[], float],
     ) -> None:
         self._engine = engine
@@ -60,6 +62,7 @@ class SessionMemory:
         self._models = models
         self._archive = archive
         self._keeper = keeper
+        self._admission = admission
         self._clock = clock
         self.sessions: dict[SessionKey, Session] = {}
         self._locks: WeakValueDictionary[SessionKey, asyncio.Lock] = WeakValueDictionary()
@@ -99,6 +102,7 @@ class SessionMemory:
         configuration = SessionConfiguration.resolve(request, self._settings, stored)
         self._check_stored()
         n_bytes = configuration.network_bytes()
+        self._admission.admit(tick_us=configuration.tick_us, n_bytes=n_bytes, is_known=False)
         # a session that is being made counts already
         await self._make_room(lambda: self._quota.reserve(key.principal, n_bytes))
         seed = secrets.randbelow(NUMBER_LIMIT) if request.seed is None else request.seed

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from service.access.audit import Act, record
 from service.access.principals import SessionKey
 from service.access.session_quota import SessionQuota
+from service.configuration.configuration import DEFAULT_TICK_US
 from service.errors import (
     CloseCode,
     Draining,
@@ -19,6 +20,7 @@ from service.errors import (
     StorageFailure,
     UnknownSession,
 )
+from service.sessions.admission import Admission
 from service.sessions.engine import Engine
 from service.sessions.greeting import greeting
 from service.sessions.outbox import Outbox
@@ -56,12 +58,14 @@ class SessionRegistry:
         models: ModelStore,
         archive: SessionArchive,
         keeper: SnapshotKeeper,
+        admission: Admission,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._socket_settings = socket_settings
         self._storage_settings = storage_settings
         self.archive = archive
         self.keeper = keeper
+        self._admission = admission
         self._clock = clock
         self._memory = SessionMemory(
             engine,
@@ -71,6 +75,7 @@ class SessionRegistry:
             models=models,
             archive=archive,
             keeper=keeper,
+            admission=admission,
             clock=clock,
         )
         self.is_draining = False
@@ -150,13 +155,15 @@ class SessionRegistry:
         Raises:
             OpenRefused: The request can't be met; nothing changed.
             InternalFailure: The session is quarantined.
-            Overloaded: It can't be stored or brought back now.
+            Overloaded: It can't be stored or brought back now, or the sessions in real time
+                leave no room for it.
             Draining: The server is shutting down.
         """
         self._check_draining()
         key = SessionKey(principal, request.session or f"s-{secrets.token_hex(8)}")
         async with self._memory.lock(key):
             failure: SnapshotFailed | None = None
+            self._admit_known(key, request)
             session = self.get(key) or await self._memory.bring_back(key)
             resumed = session is not None
             if session is None:
@@ -236,6 +243,23 @@ class SessionRegistry:
     def _check_draining(self) -> None:
         if self.is_draining:
             raise Draining("the server is shutting down; expected a later open")
+
+    def _admit_known(self, key: SessionKey, request: Open) -> None:
+        """Let a session come back, if the sessions in real time leave it room.
+
+        Raises:
+            AtCapacity: They do not.
+        """
+        session, manifest = self.get(key), self.archive.parked(key)
+        if session is not None:
+            if session.is_attached or self._admission.is_measured(session.active_s):
+                return
+            tick_us, n_bytes = session.configuration.tick_us, session.network_bytes
+        elif manifest is not None:
+            tick_us, n_bytes = request.tick_us or DEFAULT_TICK_US, manifest.network_bytes
+        else:
+            return
+        self._admission.admit(tick_us=tick_us, n_bytes=n_bytes, is_known=True)
 
     async def _create(self, key: SessionKey, request: Open) -> Session:
         if request.epoch is not None:

@@ -12,11 +12,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.settings.observation import TelemetrySettings, TracingSettings
 from service.settings.peers import AccessSettings, ListenerSettings, QuotaSettings, SocketSettings
-from service.settings.sessions import EngineSettings, SessionSettings
+from service.settings.sessions import AdmissionSettings, EngineSettings, SessionSettings
 from service.settings.storage import StorageSettings
 
 __all__ = [
     "AccessSettings",
+    "AdmissionSettings",
     "EngineSettings",
     "ListenerSettings",
     "QuotaSettings",
@@ -42,6 +43,7 @@ class Settings(BaseSettings):
     socket: SocketSettings = SocketSettings()
     session: SessionSettings = SessionSettings()
     engine: EngineSettings = EngineSettings()
+    admission: AdmissionSettings = AdmissionSettings()
     storage: StorageSettings = StorageSettings()
     telemetry: TelemetrySettings = TelemetrySettings()
     tracing: TracingSettings = TracingSettings()

@@ -121,6 +121,8 @@ class ErrorMessage(ServerForm):
     message: str
     sequence: Number | None = None
     fatal: bool
+    retry_after_ms: Number | None = None
+    """How long the server wants to be left alone, if it says so."""
 
 
 GoodbyeReason = Literal["closed", "taken_over", "draining", "idle", "deleted", "quota"]

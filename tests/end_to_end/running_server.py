@@ -114,7 +114,10 @@ def server_thread(sections: Sections) -> Iterator[ServerThread]:
     """Run a server with other settings than the default ones, and stop it at the end."""
     with tempfile.TemporaryDirectory() as folder:
         storage: dict[str, object] = {"url": folder} | sections.get("storage", {})
-        yield from _serving(sections | {"storage": storage})
+        # a machine that runs tests is busy with other things than this server
+        admission: dict[str, object] = {"new_load": 1e9, "known_load": 1e9}
+        admission |= sections.get("admission", {})
+        yield from _serving(sections | {"storage": storage, "admission": admission})
 
 
 def _serving(sections: Sections) -> Iterator[ServerThread]:

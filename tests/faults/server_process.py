@@ -18,6 +18,9 @@ from tests.end_to_end.running_server import START_TIMEOUT_S, Weights
 _ASK_EVERY_S = 0.02
 _STOP_S = 60.0
 
+_WHOEVER_COMES = {"TCLIF_ADMISSION__NEW_LOAD": "1e9", "TCLIF_ADMISSION__KNOWN_LOAD": "1e9"}
+"""However busy the machine is: with other things than this server, in tests."""
+
 
 class ServerProcess:
     """A ``tclif-serve`` that may end at any moment.
@@ -42,7 +45,8 @@ class ServerProcess:
         self.data = folder / "data"
         self.n_starts = 0
         self._log_path = folder / "server.log"
-        self._environment = os.environ | settings | {"TCLIF_STORAGE__URL": str(self.data)}
+        self._environment = os.environ | _WHOEVER_COMES | dict(settings)
+        self._environment["TCLIF_STORAGE__URL"] = str(self.data)
         self._process: subprocess.Popen[bytes] | None = None
         self._http = httpx.AsyncClient(
             base_url=f"http://127.0.0.1:{self.port}", timeout=60, trust_env=False

@@ -10,6 +10,7 @@ from service.access.principals import SessionKey
 from service.access.session_quota import SessionQuota
 from service.errors import StorageFailure
 from service.observation.telemetry import Telemetry
+from service.sessions.admission import Admission
 from service.sessions.outbox import Outbox
 from service.sessions.session_archive import SessionArchive
 from service.sessions.session_registry import SessionRegistry
@@ -25,7 +26,7 @@ from tests.service.client_messages import begin, end, events, label
 from tests.service.fake_clock import FakeClock
 from tests.service.hand_engine import HandEngine
 from tests.service.open_requests import open_request
-from tests.service.unstored import THREADS
+from tests.service.unstored import THREADS, WHOEVER_COMES
 
 TIMEOUT_S = 20.0
 NETWORK = {
@@ -120,6 +121,7 @@ class Household:
             models=ModelStore(self.storage, QuotaSettings()),
             archive=self.archive,
             keeper=self.keeper,
+            admission=Admission(WHOEVER_COMES),
             clock=self.clock,
         )
 

@@ -8,12 +8,19 @@ from typing_extensions import override
 
 from service.access.session_quota import SessionQuota
 from service.observation.telemetry import Telemetry
+from service.sessions.admission import Admission
 from service.sessions.engine import Engine
 from service.sessions.session_archive import SessionArchive
 from service.sessions.session_registry import SessionRegistry
 from service.sessions.sessions import Session
 from service.sessions.snapshot_keeper import SnapshotKeeper
-from service.settings import QuotaSettings, SessionSettings, SocketSettings, StorageSettings
+from service.settings import (
+    AdmissionSettings,
+    QuotaSettings,
+    SessionSettings,
+    SocketSettings,
+    StorageSettings,
+)
 from service.storage.model_store import ModelStore
 from service.storage.snapshot_format import Manifest
 from service.storage.snapshot_store import SnapshotStore, StoredSnapshot
@@ -22,6 +29,10 @@ from service.storage.storage_threads import StorageThreads
 
 THREADS = StorageThreads(2, timeout_s=30.0)
 """For all tests: they end with the process."""
+
+
+WHOEVER_COMES = AdmissionSettings(new_load=1e9, known_load=1e9)
+"""Lets everybody in: how busy a machine is that runs tests says nothing about the server."""
 
 
 class IdleKeeper(SnapshotKeeper):
@@ -65,6 +76,7 @@ def unstored_registry(
     settings: SessionSettings | None = None,
     quota: QuotaSettings | None = None,
     clock: Callable[[], float] = time.time,
+    admission: Admission | None = None,
 ) -> SessionRegistry:
     """Return a registry with an empty archive."""
     bounds = settings or SessionSettings()
@@ -80,6 +92,7 @@ def unstored_registry(
         quota=SessionQuota(bounds, quotas),
         models=ModelStore(storage, quotas),
         archive=SessionArchive(store, THREADS, engine, bounds, clock),
+        admission=admission or Admission(WHOEVER_COMES),
         keeper=IdleKeeper(store, THREADS, storage_settings, Telemetry()),
         clock=clock,
     )

@@ -11,6 +11,7 @@ from service.access.principals import SessionKey
 from service.engine.tick_engine import TickEngine
 from service.errors import InternalFailure
 from service.observation.telemetry import Telemetry
+from service.sessions.admission import Admission
 from service.sessions.outbox import Outbox
 from service.sessions.sessions import Session
 from service.sessions.stream_pace import StreamPace
@@ -19,7 +20,7 @@ from tclif_core import AdvanceResult, EventBlock, Learner, SlotIndex
 from tests.service.client_messages import begin, end, events, label
 from tests.service.fake_clock import FakeClock
 from tests.service.open_requests import open_request
-from tests.service.unstored import unstored_registry
+from tests.service.unstored import WHOEVER_COMES, unstored_registry
 
 TIMEOUT_S = 20.0
 Weights = dict[str, NDArray[np.floating]]
@@ -34,7 +35,9 @@ class EngineRoom:
 
     def __init__(self, settings: EngineSettings) -> None:
         self.telemetry = Telemetry()
-        self.engine = TickEngine(settings, self.telemetry, asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        self.admission = Admission(WHOEVER_COMES)
+        self.engine = TickEngine(settings, self.telemetry, self.admission, loop)
         self.registry = unstored_registry(self.engine)
 
     async def open(self, name: str, **fields: object) -> Session:
@@ -233,6 +236,22 @@ async def test_a_replay_goes_on_once_the_event_loop_has_what_it_brought(
     # twenty ticks in visits of three
     assert n_held <= 1
     assert len(visits) == 7
+
+
+async def test_sessions_in_real_time_make_load_and_those_ahead_make_none(room: EngineRoom) -> None:
+    replay, sensor = await room.open("a"), await room.open("b")
+    idle = room.admission.load
+    replay.pace = StreamPace(1e-9)
+
+    teach(replay, 1)
+    await drained(replay)
+    # its first message, a segment's begin, is ahead of nothing and brings no tick
+    after_replay = room.admission.load
+    teach(sensor, 1)
+    await drained(sensor)
+
+    # both only promised so far, then one of them was measured
+    assert after_replay <= idle < room.admission.load
 
 
 # --- one falls, the others go on

@@ -238,6 +238,23 @@ def test_messages_are_done_once_the_visit_with_their_ticks_is() -> None:
     assert (after.applied, after.n_applied) == (4, 3)
 
 
+def test_each_message_that_caused_a_prediction_counts_for_the_lag() -> None:
+    bench = Bench(report={"every_ticks": 10, "probabilities": False})
+    # a prediction after 10, 20 and 30 ticks; the frames end after 9, 19 and 29
+    frames = [events(2 + n, *spikes(n, 10_000 + 1000 * n)) for n in range(3)]
+    messages: list[SessionMessage] = [begin(1, 1, 10_000), *frames, end(5, 1, 13_000)]
+    for number, message in enumerate(messages, start=1):
+        bench.inbox.extend(bench.intake.take(message))
+        bench.inbox.append(Applied(number, float(number)))
+
+    delivery = bench.compute()
+
+    # the second frame brought the tenth tick, the third the twentieth, the end the thirtieth and
+    # the final one
+    assert delivery.answered_s == [3.0, 4.0, 5.0]
+    assert delivery.n_applied == 5
+
+
 def test_ticks_are_not_joined_across_what_lies_between_them() -> None:
     bench = Bench(segmentation={"by": "none"})
     # with a checkpoint every four ticks the states between them are kept

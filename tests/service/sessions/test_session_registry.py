@@ -7,6 +7,7 @@ import pytest
 from service import VERSION
 from service.access.principals import SessionKey
 from service.errors import (
+    AtCapacity,
     CloseCode,
     ConfigMismatch,
     Draining,
@@ -16,16 +17,17 @@ from service.errors import (
     QuotaExceeded,
     UnknownSession,
 )
+from service.sessions.admission import Admission
 from service.sessions.outbox import Outbox
 from service.sessions.sessions import Session
-from service.settings import QuotaSettings, SessionSettings, SocketSettings
+from service.settings import AdmissionSettings, QuotaSettings, SessionSettings, SocketSettings
 from service.wire_protocol import Ack, Goodbye, Opened, ServerMessage
 from tclif_core import Learner, LearningSpec, NetworkSpec
 from tests.service.client_messages import begin, end
 from tests.service.fake_clock import FakeClock
 from tests.service.hand_engine import HandEngine
 from tests.service.open_requests import open_request
-from tests.service.unstored import unstored_registry
+from tests.service.unstored import WHOEVER_COMES, unstored_registry
 
 TIMEOUT_S = 10.0
 # what the small network of these tests takes
@@ -37,12 +39,13 @@ NETWORK_BYTES = Learner.session_bytes(
 class Reception:
     """A registry, its engine, and connections that ask it to open sessions."""
 
-    def __init__(self, **bounds: int) -> None:
+    def __init__(self, admission: AdmissionSettings = WHOEVER_COMES, **bounds: int) -> None:
         self.engine = HandEngine()
         settings = SessionSettings.model_validate(bounds)
         self.clock = FakeClock()
+        self.admission = Admission(admission, self.clock)
         self.registry = unstored_registry(
-            self.engine, settings, QuotaSettings(sessions=5), self.clock
+            self.engine, settings, QuotaSettings(sessions=5), self.clock, self.admission
         )
 
     async def open(self, **fields: object) -> tuple[Session, Opened, Outbox]:
@@ -71,6 +74,67 @@ def refuse_memory(*_: object) -> None:
 async def told(outbox: Outbox) -> list[ServerMessage]:
     async with asyncio.timeout(TIMEOUT_S):
         return await outbox.take()
+
+
+# --- at capacity
+
+FULL = AdmissionSettings(new_load=0.5, known_load=0.8)
+
+
+def busy(reception: Reception, share: float) -> None:
+    """Let sessions in real time take a share of the server's time for a while."""
+    for _ in range(1000):
+        reception.clock.advance(0.1)
+        reception.admission.computed(share / 10, n_ticks=10_000, tick_bytes=0)
+
+
+async def test_a_new_session_beyond_capacity_is_refused_before_anything_is_made() -> None:
+    reception = Reception(FULL)
+    busy(reception, 0.6)
+
+    with pytest.raises(AtCapacity):
+        await reception.open(session="new")
+
+    assert (reception.engine.n_opened, len(reception.registry)) == (0, 0)
+    assert reception.registry.bytes_used == 0
+
+
+async def test_known_sessions_come_back_where_new_ones_are_refused() -> None:
+    reception = Reception(FULL)
+    session, _, outbox = await reception.open(session="known")
+    session.detach(outbox)
+    busy(reception, 0.6)
+
+    session, opened, outbox = await reception.open(session="known")
+    session.detach(outbox)
+    busy(reception, 0.9)
+
+    assert opened.resumed
+    with pytest.raises(AtCapacity, match="known"):
+        await reception.open(session="known")
+
+
+async def test_who_streamed_a_moment_ago_is_let_in_however_full_it_is() -> None:
+    reception = Reception(FULL)
+    session, _, outbox = await reception.open(session="known")
+    busy(reception, 0.9)
+    session.accept(begin(1, 0, 0), reception.clock())
+    reception.engine.compute(session)
+    session.detach(outbox)
+
+    _, opened, _ = await reception.open(session="known")
+
+    assert opened.resumed
+
+
+async def test_a_take_over_is_let_in_however_full_it_is() -> None:
+    reception = Reception(FULL)
+    await reception.open(session="known")
+    busy(reception, 0.9)
+
+    _, opened, _ = await reception.open(session="known")
+
+    assert opened.resumed
 
 
 # --- new sessions
