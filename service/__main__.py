@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import ipaddress
 import logging
 import signal
@@ -60,11 +61,18 @@ class DrainingServer(PacedServer):
 
         Without tokens a SIGHUP ends the server, as that of a terminal that is closed should.
         """
-        # signals come to the main thread only; a server beside it, in a test, has none
-        if self._has_tokens and threading.current_thread() is threading.main_thread():
+        # signals come to the main thread only; a server beside it, in a test, has neither them nor
+        # the process to itself
+        has_process = threading.current_thread() is threading.main_thread()
+        if self._has_tokens and has_process:
             loop = asyncio.get_running_loop()
             loop.add_signal_handler(signal.SIGHUP, self._read_tokens_again)
         await super().startup(sockets)
+        if has_process:
+            # what is there now stays: the collector would stop every thread for a sixth of a second
+            # whenever it looks through all of that
+            gc.collect()
+            gc.freeze()
         scheme = "http" if self.config.ssl is None else "https"
         for listener in sockets or []:
             host, port = listener.getsockname()[:2]

@@ -56,6 +56,9 @@ router = APIRouter()
 FLUSH_S = 5.0
 """Longest wait for a peer to take its last words."""
 
+# messages that are written before the other connections have their turn
+_TURN_MESSAGES = 8
+
 _log = logging.getLogger(__name__)
 
 
@@ -285,9 +288,12 @@ class Connection:
 
     async def _write(self) -> None:
         while messages := await self._outbox.take():
-            for message in messages:
+            for number, message in enumerate(messages):
                 if isinstance(message, ErrorMessage) and message.fatal:
                     self._telemetry.error_told(message.code, fatal=True)
                 await self._socket.send_text(encode(message))
+                if number % _TURN_MESSAGES == _TURN_MESSAGES - 1:
+                    # a socket that takes everything would keep the loop from the others
+                    await asyncio.sleep(0)
         assert self._outbox.close_code is not None, "nothing more to send means finished"
         await self._socket.close(self._outbox.close_code)

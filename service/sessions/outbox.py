@@ -9,7 +9,7 @@ sent anything else a moment later.
 """
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 
 from service.errors import CloseCode, ServiceError, SlowReader
@@ -29,6 +29,8 @@ class Outbox:
         self._settings = settings
         self._clock = clock
         self._messages: deque[ServerMessage] = deque()
+        # by a prediction among them, how many were left out just before it
+        self._n_left_out: Counter[int] = Counter()
         # non-final predictions among them
         self._n_passing = 0
         self._wake = asyncio.Event()
@@ -106,8 +108,9 @@ class Outbox:
             self._wake.clear()
             self._set_alarm()
             await self._wake.wait()
-        messages = list(self._messages)
+        messages = [self._told(message) for message in self._messages]
         self._messages.clear()
+        self._n_left_out.clear()
         self._n_passing = 0
         if self._ack is not None and self._ack_leaves(has_company=bool(messages)):
             messages.append(self._ack)
@@ -154,18 +157,23 @@ class Outbox:
             )
 
     def _thin(self) -> None:
-        """Leave out the oldest non-final prediction; the one after it says that it is missing."""
-        # a flood of predictions comes by here: a look from the front finds both at once
+        """Leave out the oldest non-final prediction; the one after it will say that it is missing.
+
+        A flood of predictions comes by here: nothing is copied, and the look is from the front.
+        """
         waiting = enumerate(self._messages)
-        place, oldest = next(pair for pair in waiting if _is_passing(pair[1]))
+        place = next(place for place, message in waiting if _is_passing(message))
         # the newest prediction is never the oldest, so one follows that can tell
-        heir_place, heir = next(pair for pair in waiting if isinstance(pair[1], Prediction))
-        assert isinstance(oldest, Prediction), "found as one"
-        assert isinstance(heir, Prediction), "found as one"
-        skipped = heir.skipped + oldest.skipped + 1
-        self._messages[heir_place] = heir.model_copy(update={"skipped": skipped})
+        heir = next(message for _, message in waiting if isinstance(message, Prediction))
+        oldest = self._messages[place]
+        self._n_left_out[id(heir)] += self._n_left_out.pop(id(oldest), 0) + 1
         del self._messages[place]
         self._n_passing -= 1
+
+    def _told(self, message: ServerMessage) -> ServerMessage:
+        """Return a message as it is sent: with what was left out before it."""
+        skipped = self._n_left_out.get(id(message))
+        return message.model_copy(update={"skipped": skipped}) if skipped else message
 
 
 def _is_passing(message: ServerMessage) -> bool:
