@@ -233,6 +233,27 @@ class Learner:
             return True
         return self._kernel.apply_update(slot)
 
+    def apply_updates(self, slots: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Do what `apply_update` does for some sessions at once, as a GPU wants it.
+
+        Args:
+            slots: Distinct open slots ``[S]``.
+
+        Returns:
+            What `apply_update` returns for each ``[S]``.
+
+        Raises:
+            ValueError: A slot is not open or listed twice; nothing has changed.
+        """
+        for slot in slots.tolist():
+            self.bank.check_open(slot)
+        if len(set(slots.tolist())) != len(slots):
+            raise ValueError(f"slots must be distinct, got {slots.tolist()}")
+        usable = np.ones(len(slots), np.bool_)
+        has_learnt = self.bank.updates[slots, N_PENDING].cpu().numpy() > 0
+        usable[has_learnt] = self._kernel.apply_updates(slots[has_learnt])
+        return usable
+
     def segment_loss(self, slot: SlotIndex, strand: Strand) -> float:
         """Return the mean loss over the segment's labelled ticks, NaN if there is none.
 

@@ -5,7 +5,9 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from tclif_core.batch import AdvanceResult, Batch
 from tclif_core.kernels.reference import ReferenceKernel
@@ -42,6 +44,10 @@ class Kernel(Protocol):
 
         See `segment_update.apply_update`, which backends share but for the arithmetic.
         """
+        ...
+
+    def apply_updates(self, slots: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Do the same for some distinct slots; return what it returns for each ``[S]``."""
         ...
 
     def warm_up(self) -> None:

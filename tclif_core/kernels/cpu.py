@@ -73,6 +73,10 @@ class CpuKernel:
         """See `kernels.Kernel.apply_update`."""
         return segment_update.apply_update(self._bank, slot, CompiledArithmetic())
 
+    def apply_updates(self, slots: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """See `kernels.Kernel.apply_updates`."""
+        return np.array([self.apply_update(slot) for slot in slots.tolist()], np.bool_)
+
     def warm_up(self) -> None:
         """Compile, or load from disk, what any bank needs, by running it on banks of its own."""
         # compiled code knows types, not sizes: the smallest network warms up for all

@@ -11,12 +11,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tclif_core import segment_update
 from tclif_core.batch import AdvanceResult, Batch, EventBlock
 from tclif_core.kernels.cuda_compilation import LAUNCH, find_device
-from tclif_core.kernels.cuda_plan import MOST_LINES, MOST_NEURONS, BatchRows, Rows, make_plan
+from tclif_core.kernels.cuda_plan import MOST_LINES, MOST_NEURONS, make_plan
 from tclif_core.kernels.cuda_ticks import advance_rows
-from tclif_core.optimizers import PlainArithmetic
+from tclif_core.kernels.cuda_update_plan import make_rules, make_update_plan
+from tclif_core.kernels.cuda_updates import update_rows
+from tclif_core.kernels.cuda_values import BatchRows, Rows
 from tclif_core.slot_bank import SlotBank
 
 _PROGRAMS_A_PROCESSOR = 4
@@ -36,6 +37,7 @@ class CudaKernel:
         self._bank, self._device = bank, device()
         bank.move_to(self._device)
         self._plan = make_plan(bank)
+        self._update_plan, self._rules = make_update_plan(bank), make_rules(bank)
         self._most_programs = _PROGRAMS_INTERPRETED
         if self._device.type == "cuda":
             processors = torch.cuda.get_device_properties(self._device).multi_processor_count
@@ -44,25 +46,8 @@ class CudaKernel:
 
     def advance(self, batch: Batch) -> AdvanceResult:
         """See `kernels.Kernel.advance`."""
-        block, n_classes = batch.block, self._bank.network.classes
-        n_rows, n_ticks = block.n_rows, block.n_ticks
-        result = torch.empty(n_ticks * (2 * n_classes + 1), device=self._device)
-        n_programs = min(n_rows, self._most_programs)
-        if len(self._floats) < n_programs:
-            self._floats, self._integers = self._scratch(n_programs)
-        if n_programs:
-            advance_rows[(n_programs,)](
-                Rows(*(getattr(self._bank, name) for name in Rows._fields)),
-                self._send(batch),
-                result,
-                self._floats,
-                self._integers,
-                self._plan,
-                n_rows,
-                n_ticks,
-                **LAUNCH,
-            )
-        answers = result.cpu().numpy()
+        n_ticks, n_classes = batch.block.n_ticks, self._bank.network.classes
+        answers = self.launch(self.send(batch), batch.block.n_rows, n_ticks).cpu().numpy()
         split = n_ticks * n_classes
         return AdvanceResult(
             answers[:split].reshape(n_ticks, n_classes),
@@ -70,27 +55,7 @@ class CudaKernel:
             answers[2 * split :],
         )
 
-    def apply_update(self, slot: int) -> bool:
-        """See `kernels.Kernel.apply_update`."""
-        return segment_update.apply_update(self._bank, slot, PlainArithmetic())
-
-    def warm_up(self) -> None:
-        """Compile, or load from disk, the program of this bank's kind; others are compiled then."""
-        # a row without ticks changes nothing, whether its slot is open or not
-        zero, none = np.zeros(1, np.int64), np.zeros(0, np.int64)
-        block = EventBlock.from_dense([np.zeros((0, self._bank.network.inputs))])
-        self.advance(Batch(zero, zero, np.array([False]), block, none))
-
-    def _scratch(self, n_programs: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Make room for so many programs; nothing in it needs a value."""
-        return (
-            torch.empty((n_programs, self._plan.n_floats.value), device=self._device),
-            torch.empty(
-                (n_programs, self._plan.n_integers.value), dtype=torch.int32, device=self._device
-            ),
-        )
-
-    def _send(self, batch: Batch) -> BatchRows:
+    def send(self, batch: Batch) -> BatchRows:
         """Copy what comes in to the device, integers of one type together."""
         block = batch.block
         pieces = (
@@ -113,6 +78,72 @@ class CudaKernel:
             self._on_device(block.channels),
             self._on_device(block.values.astype(np.float32)),
             self._on_device(target_values.astype(np.float32)),
+        )
+
+    def launch(self, sent: BatchRows, n_rows: int, n_ticks: int) -> torch.Tensor:
+        """Start the programs for a batch that was sent; return what they will have answered.
+
+        Args:
+            sent: The batch.
+            n_rows: S.
+            n_ticks: B.
+
+        Returns:
+            Logits ``[B, C]``, mean probabilities ``[B, C]`` and losses ``[B]``, in one vector.
+        """
+        n_classes = self._bank.network.classes
+        result = torch.empty(n_ticks * (2 * n_classes + 1), device=self._device)
+        n_programs = min(n_rows, self._most_programs)
+        if len(self._floats) < n_programs:
+            self._floats, self._integers = self._scratch(n_programs)
+        advance_rows[(n_programs,)](
+            self._rows(),
+            sent,
+            result,
+            self._floats,
+            self._integers,
+            self._plan,
+            n_rows,
+            n_ticks,
+            **LAUNCH,
+        )
+        return result
+
+    def apply_update(self, slot: int) -> bool:
+        """See `kernels.Kernel.apply_update`."""
+        return bool(self.apply_updates(np.array([slot]))[0])
+
+    def apply_updates(self, slots: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """See `kernels.Kernel.apply_updates`."""
+        usable = torch.empty(len(slots), dtype=torch.int32, device=self._device)
+        update_rows[(len(slots),)](
+            self._rows(),
+            self._rules,
+            self._on_device(slots),
+            usable,
+            self._update_plan,
+            **LAUNCH,
+        )
+        return usable.cpu().numpy().astype(np.bool_)
+
+    def warm_up(self) -> None:
+        """Compile, or load from disk, the programs of this bank's kind; they serve no other."""
+        # no program is launched for nobody
+        none = np.zeros(0, np.int64)
+        self.advance(Batch(none, none, np.zeros(0, np.bool_), EventBlock.from_dense([]), none))
+        self.apply_updates(none)
+
+    def _rows(self) -> Rows:
+        """Return the bank's rows, where they lie since it grew last."""
+        return Rows(*(getattr(self._bank, name) for name in Rows._fields))
+
+    def _scratch(self, n_programs: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Make room for so many programs; nothing in it needs a value."""
+        return (
+            torch.empty((n_programs, self._plan.n_floats.value), device=self._device),
+            torch.empty(
+                (n_programs, self._plan.n_integers.value), dtype=torch.int32, device=self._device
+            ),
         )
 
     def _on_device(self, array: NDArray[Any]) -> torch.Tensor:

@@ -10,18 +10,9 @@ Shapes: M input lines, N neurons or classes; a tile holds some lines.
 import triton.language as tl
 
 from tclif_core.kernels.cuda_compilation import part
-from tclif_core.kernels.cuda_plan import (
-    EVENTS_AT_ONCE,
-    LINES_AT_ONCE,
-    Block,
-    Events,
-    LayerPlan,
-    MatrixPlan,
-    Plan,
-    Scalar,
-    Walk,
-)
+from tclif_core.kernels.cuda_plan import EVENTS_AT_ONCE, LINES_AT_ONCE, LayerPlan, MatrixPlan, Plan
 from tclif_core.kernels.cuda_settling import read_lines
+from tclif_core.kernels.cuda_values import Block, Events, Scalar, Walk
 
 _EVENTS: tl.constexpr = tl.constexpr(EVENTS_AT_ONCE)
 _LINES: tl.constexpr = tl.constexpr(LINES_AT_ONCE)

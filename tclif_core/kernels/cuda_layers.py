@@ -13,17 +13,9 @@ Shapes: M input lines, N neurons.
 import triton.language as tl
 
 from tclif_core.kernels.cuda_compilation import part
-from tclif_core.kernels.cuda_plan import (
-    LINES_AT_ONCE,
-    Block,
-    Dynamics,
-    LayerPlan,
-    Plan,
-    Pointer,
-    Scalar,
-    Walk,
-)
+from tclif_core.kernels.cuda_plan import LINES_AT_ONCE, LayerPlan, Plan
 from tclif_core.kernels.cuda_settling import without_tiny
+from tclif_core.kernels.cuda_values import Block, Dynamics, Pointer, Scalar, Walk
 
 _LINES: tl.constexpr = tl.constexpr(LINES_AT_ONCE)
 _PI: tl.constexpr = tl.constexpr(3.141592653589793)

@@ -10,17 +10,9 @@ Shapes: M input lines, N neurons, C classes.
 import triton.language as tl
 
 from tclif_core.kernels.cuda_compilation import part
-from tclif_core.kernels.cuda_plan import (
-    LINES_AT_ONCE,
-    Block,
-    LayerPlan,
-    MatrixPlan,
-    Plan,
-    Pointer,
-    Scalar,
-    Walk,
-)
+from tclif_core.kernels.cuda_plan import LINES_AT_ONCE, LayerPlan, MatrixPlan, Plan
 from tclif_core.kernels.cuda_settling import read_lines, settle, without_tiny
+from tclif_core.kernels.cuda_values import Block, Pointer, Scalar, Walk
 from tclif_core.optimizers import LARGEST_GRADIENT
 
 _LINES: tl.constexpr = tl.constexpr(LINES_AT_ONCE)

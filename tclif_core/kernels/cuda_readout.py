@@ -9,8 +9,9 @@ import triton.language as tl
 
 from tclif_core.kernels.cuda_compilation import part
 from tclif_core.kernels.cuda_input import add_spikes, sum_with_bias
-from tclif_core.kernels.cuda_plan import LINES_AT_ONCE, Answer, Block, Plan, Pointer, Scalar, Walk
+from tclif_core.kernels.cuda_plan import LINES_AT_ONCE, Plan
 from tclif_core.kernels.cuda_settling import without_tiny
+from tclif_core.kernels.cuda_values import Answer, Block, Pointer, Scalar, Walk
 
 _LINES: tl.constexpr = tl.constexpr(LINES_AT_ONCE)
 

@@ -19,7 +19,8 @@ Shapes: M input lines, N neurons or classes; a tile holds some lines.
 import triton.language as tl
 
 from tclif_core.kernels.cuda_compilation import part
-from tclif_core.kernels.cuda_plan import Block, MatrixPlan, Plan, Scalar, Tile, Walk
+from tclif_core.kernels.cuda_plan import MatrixPlan, Plan
+from tclif_core.kernels.cuda_values import Block, Scalar, Tile, Walk
 
 TINY: tl.constexpr = tl.constexpr(1e-18)
 """Below it a potential, trace or error counts as zero."""

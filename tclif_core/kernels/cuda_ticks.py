@@ -26,24 +26,14 @@ from tclif_core.kernels.cuda_layers import (
     find_profile,
 )
 from tclif_core.kernels.cuda_learning import learn, settle_all
-from tclif_core.kernels.cuda_plan import (
-    BLOCK,
-    Answer,
-    BatchRows,
-    Events,
-    LayerPlan,
-    Plan,
-    Pointer,
-    Rows,
-    Scalar,
-    Walk,
-)
+from tclif_core.kernels.cuda_plan import BLOCK, LayerPlan, Plan
 from tclif_core.kernels.cuda_readout import (
     add_to_mean,
     advance_readout,
     find_loss,
     leave_readout_traces,
 )
+from tclif_core.kernels.cuda_values import Answer, BatchRows, Events, Pointer, Rows, Scalar, Walk
 from tclif_core.slot_bank import LABELLED_TICKS, N_PENDING, TICK, TICKS_SINCE_OPEN
 
 _BLOCK: tl.constexpr = tl.constexpr(BLOCK)

@@ -61,6 +61,10 @@ class ReferenceKernel:
         """See `kernels.Kernel.apply_update`."""
         return segment_update.apply_update(self._bank, slot, PlainArithmetic())
 
+    def apply_updates(self, slots: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """See `kernels.Kernel.apply_updates`."""
+        return np.array([self.apply_update(slot) for slot in slots.tolist()], np.bool_)
+
     def warm_up(self) -> None:
         """Nothing is compiled here."""
 

@@ -478,3 +478,37 @@ def test_a_frozen_learner_predicts_and_learns_nothing() -> None:
             np.testing.assert_array_equal(weight, first[name])
 
     assert np.array_equal(logits[0], logits[1])
+
+
+def test_updates_of_several_sessions_are_those_of_each(kernel: str) -> None:
+    together, apart = (Learner(NETWORK, LearningSpec(), kernel=kernel) for _ in range(2))
+    for learner in (together, apart):
+        for seed in range(3):
+            # the last session has not learnt anything
+            targets = [1 if seed < 2 else -1] * 5
+            advance_one(
+                learner, learner.open(seed=seed, rate=0.1), random_counts(5, 9, seed), targets
+            )
+
+    usable = together.apply_updates(np.array([2, 0, 1]))
+
+    assert usable.tolist() == [apart.apply_update(SlotIndex(slot)) for slot in (2, 0, 1)]
+    for slot in range(3):
+        assert_same_bits(slot_tensors(together, slot), slot_tensors(apart, slot))
+
+
+@pytest.mark.parametrize(
+    ("slots", "said"), [([0, 0], "slots must be distinct, got"), ([0, 1], "slot 1 is not open")]
+)
+def test_updates_of_slots_that_are_not_distinct_and_open_are_refused(
+    slots: list[int], said: str
+) -> None:
+    learner = Learner(NETWORK, LearningSpec())
+    slot = learner.open(seed=0, rate=0.1)
+    advance_one(learner, slot, random_counts(5, 9), [1] * 5)
+    before = slot_tensors(learner, slot)
+
+    with pytest.raises(ValueError, match=said):
+        learner.apply_updates(np.array(slots))
+
+    assert_same_bits(before, slot_tensors(learner, slot))

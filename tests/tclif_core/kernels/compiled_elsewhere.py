@@ -11,8 +11,11 @@ from triton.backends.compiler import GPUTarget
 from triton.runtime import driver
 
 from tclif_core.kernels.cuda_compilation import LAUNCH
-from tclif_core.kernels.cuda_plan import BatchRows, Rows, make_plan
+from tclif_core.kernels.cuda_plan import make_plan
 from tclif_core.kernels.cuda_ticks import advance_rows
+from tclif_core.kernels.cuda_update_plan import make_rules, make_update_plan
+from tclif_core.kernels.cuda_updates import update_rows
+from tclif_core.kernels.cuda_values import BatchRows, Rows
 from tclif_core.slot_bank import SlotBank
 from tests.tclif_core.streams import TICK_RULES, small_network
 
@@ -37,13 +40,18 @@ class AbsentDevice:
 
 
 def main(capability: int) -> None:
-    """Compile the program that advances, and print what it is compiled for."""
+    """Compile both programs, and print what they are compiled for."""
     driver.set_active(AbsentDevice(capability))
     bank = SlotBank(small_network(hidden=(5, 7)), TICK_RULES["preconditioned, all else"])
     integers, floats = torch.zeros(16, dtype=torch.int64), torch.zeros(16)
     small = integers.int()
+    rows = Rows(*(getattr(bank, name) for name in Rows._fields))
+    update = update_rows.warmup(
+        rows, make_rules(bank), integers, small, make_update_plan(bank), grid=(1,), **LAUNCH
+    )
+    assert update.asm["cubin"], "machine code is made"
     compiled = advance_rows.warmup(
-        Rows(*(getattr(bank, name) for name in Rows._fields)),
+        rows,
         BatchRows(
             **dict.fromkeys(BatchRows._fields, integers)
             | {"channels": small, "event_values": floats, "target_values": floats}
