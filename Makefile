@@ -86,6 +86,10 @@ bench: test ## measure the kernels and the cochlea; refuses on a red build
 	$(BIN)/python -m benchmarks.kernels
 	$(BIN)/python -m benchmarks.cochlea
 
+.PHONY: bench-gpu
+bench-gpu: test-gpu ## check the CUDA kernel on a GPU, then measure it; refuses without one
+	$(BIN)/python -m benchmarks.gpu
+
 .PHONY: bench-hostile
 bench-hostile: install ## what peers of bad will cost the others, about 6 minutes
 	$(BIN)/python -m benchmarks.hostile
