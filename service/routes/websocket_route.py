@@ -222,10 +222,9 @@ class Connection:
         if isinstance(message, Open):
             await self._open(message)
             return
-        session = self._session
-        assert session is not None, "a conversation that goes on has a session"
         if disposition is Disposition.DROP:
             return
+        session = await self._awake()
         if disposition is Disposition.RESEND:
             self._outbox.acknowledge_again()
         elif isinstance(message, Close):
@@ -243,6 +242,13 @@ class Connection:
                 await asyncio.sleep(0)
             await session.backlog.wait_for_room()
             self._telemetry.paced(await self._traffic.pace(n_events))
+
+    async def _awake(self) -> Session:
+        """Return the session, brought back if it left memory while the connection was silent."""
+        assert self._session is not None, "a conversation that goes on has a session"
+        while self._session.is_dormant:
+            self._session = await self._registry.rouse(self._session)
+        return self._session
 
     async def _open(self, request: Open) -> None:
         principal, name = self.principal.name, request.session or ""

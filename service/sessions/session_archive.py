@@ -84,6 +84,12 @@ class SessionArchive:
         """A session has left memory; this is its newest snapshot."""
         self._parked[key] = manifest
 
+    def note_used(self, key: SessionKey, used_s: float) -> None:
+        """A parked session was used until then."""
+        manifest = self._parked.get(key)
+        if manifest is not None:
+            self._parked[key] = manifest.model_copy(update={"used_s": used_s})
+
     def forget(self, key: SessionKey) -> None:
         """A session is in memory again, or no more."""
         self._parked.pop(key, None)

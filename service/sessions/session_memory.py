@@ -24,6 +24,7 @@ from service.errors import (
     UnknownSession,
 )
 from service.sessions.admission import Admission
+from service.sessions.dormant_sessions import DormantSessions
 from service.sessions.engine import Engine
 from service.sessions.session_archive import Loaded, SessionArchive
 from service.sessions.sessions import Session
@@ -40,6 +41,7 @@ class SessionMemory:
 
     Attributes:
         sessions: By their keys.
+        dormant: What is left of parked ones that are attached.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class SessionMemory:
         self._admission = admission
         self._clock = clock
         self.sessions: dict[SessionKey, Session] = {}
+        self.dormant = DormantSessions()
         self._locks: WeakValueDictionary[SessionKey, asyncio.Lock] = WeakValueDictionary()
 
     @property
@@ -191,6 +194,7 @@ class SessionMemory:
         self._take_in(session)
         self._archive.forget(key)
         self._keeper.adopt(session, loaded.stored, loaded.verified)
+        self.dormant.wake(session)
         self._recount(session, manifest.network_bytes)
         await self._make_whole(loaded)
         return session
@@ -219,9 +223,9 @@ class SessionMemory:
             self._quota.wake(session.network_bytes)
 
     async def park(self, session: Session) -> bool:
-        """Let a session without a connection leave memory; tell whether it did."""
-        is_free = self.sessions.get(session.key) is session and not session.is_attached
-        if not is_free or session.failure is not None or self.lock(session.key).locked():
+        """Let a session leave memory; tell whether it did. A connection stays, and sleeps."""
+        is_there = self.sessions.get(session.key) is session and session.failure is None
+        if not is_there or self.lock(session.key).locked():
             return False
         async with self.lock(session.key):
             await session.backlog.wait_until_done()
@@ -230,6 +234,12 @@ class SessionMemory:
             except (SnapshotFailed, InternalFailure, UnknownSession) as error:
                 _log.warning("not parked: %s", error, extra=session.log_fields)
                 return False
+            if session.is_attached:
+                if newest.manifest.applied != session.received:
+                    # it was heard of meanwhile
+                    return False
+                # from here on its connection asks for it before it says anything to it
+                self.dormant.put(session)
             # the snapshot may have been taken while it was still used
             used = newest.manifest.model_copy(update={"used_s": session.used_s})
             # noted first: whoever asks meanwhile finds it, and waits for its lock
@@ -265,6 +275,7 @@ class SessionMemory:
             StorageFailure: Its snapshots could not be deleted: it is parked.
         """
         session = self.sessions.get(key)
+        self.dormant.forget(key)
         if session is not None:
             session.retire()
             newest = self._keeper.newest(session)
@@ -303,7 +314,8 @@ class SessionMemory:
         """Park the session that was left longest ago of those that can be; tell if there is one."""
         left = [session for session in self.sessions.values() if not session.is_attached]
         for session in sorted(left, key=lambda session: session.used_s):
-            if await self.park(session):
+            # one that was opened meanwhile is no longer without a connection
+            if not session.is_attached and await self.park(session):
                 return True
         return False
 

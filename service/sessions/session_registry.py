@@ -16,8 +16,8 @@ from service.errors import (
     Draining,
     EpochMismatch,
     InternalFailure,
+    Overloaded,
     SnapshotFailed,
-    StorageFailure,
     UnknownSession,
 )
 from service.sessions.admission import Admission
@@ -28,6 +28,7 @@ from service.sessions.session_archive import SessionArchive
 from service.sessions.session_memory import SessionMemory
 from service.sessions.sessions import Session
 from service.sessions.snapshot_keeper import SnapshotKeeper, told
+from service.sessions.upkeep import Upkeep
 from service.settings import SessionSettings, SocketSettings, StorageSettings
 from service.storage.model_store import ModelStore
 from service.storage.snapshot_format import Manifest
@@ -62,11 +63,10 @@ class SessionRegistry:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._socket_settings = socket_settings
-        self._storage_settings = storage_settings
+        self._drain_timeout_s = storage_settings.drain_timeout_s
         self.archive = archive
         self.keeper = keeper
         self._admission = admission
-        self._clock = clock
         self._memory = SessionMemory(
             engine,
             settings,
@@ -78,6 +78,7 @@ class SessionRegistry:
             admission=admission,
             clock=clock,
         )
+        self._upkeep = Upkeep(self._memory, archive, storage_settings, clock)
         self.is_draining = False
 
     def __iter__(self) -> Iterator[Session]:
@@ -178,6 +179,30 @@ class SessionRegistry:
             record(Act.OPEN, **session.log_fields, resumed=resumed)
             return session
 
+    async def rouse(self, session: Session) -> Session:
+        """Bring back a session that left memory while its connection was attached.
+
+        Args:
+            session: What the connection has of it.
+
+        Returns:
+            The session to go on with, the connection attached.
+
+        Raises:
+            Overloaded: It can't be brought back now, or not as it left; the client may resume.
+            QuotaExceeded: There is no room for it.
+            Draining: The server is shutting down.
+        """
+        self._check_draining()
+        async with self._memory.lock(session.key):
+            if session.successor is None and session.is_attached:
+                tick_us, n_bytes = session.configuration.tick_us, session.network_bytes
+                self._admission.admit(tick_us=tick_us, n_bytes=n_bytes, is_known=True)
+                await self._memory.bring_back(session.key)
+        if session.successor is None:
+            raise Overloaded("the session could not go on as it was; expected a resume")
+        return session.successor
+
     async def delete(self, key: SessionKey) -> bool:
         """Erase a session with its snapshots, attached or not; tell whether there was one.
 
@@ -199,17 +224,7 @@ class SessionRegistry:
 
         To be called every now and then.
         """
-        for session in [*self]:
-            if session.is_attached:
-                continue
-            if self._memory.is_expired(session.used_s):
-                await self._expire(session.key)
-            elif self._clock() - session.used_s >= self._storage_settings.park_after_s:
-                await self._memory.park(session)
-        for manifest in self.archive.everything():
-            if self._memory.is_expired(manifest.used_s):
-                await self._expire(SessionKey(manifest.principal, manifest.session))
-        await self._memory.relieve(self._socket_settings.retry_after_ms)
+        await self._upkeep.tend(self._socket_settings.retry_after_ms)
 
     async def drain(self) -> None:
         """Open no more sessions; store those there are and say goodbye to each, in bounded time.
@@ -217,7 +232,7 @@ class SessionRegistry:
         Nobody may send them anything any more.
         """
         self.is_draining = True
-        timeout_s = self._storage_settings.drain_timeout_s
+        timeout_s = self._drain_timeout_s
         tasks = [asyncio.create_task(self._settle(session)) for session in self]
         if tasks:
             _, late = await asyncio.wait(tasks, timeout=timeout_s)
@@ -225,7 +240,7 @@ class SessionRegistry:
                 _log.error("%d sessions were not stored within %g s", len(late), timeout_s)
             for task in late:
                 task.cancel()
-        for session in self:
+        for session in (*self, *self._memory.dormant.everybody()):
             self._say_goodbye(session)
 
     async def _settle(self, session: Session) -> None:
@@ -291,19 +306,3 @@ class SessionRegistry:
             except SnapshotFailed as failure:
                 return failure
         return None
-
-    async def _expire(self, key: SessionKey) -> None:
-        """Delete a session that nobody used for too long, unless somebody does now."""
-        async with self._memory.lock(key):
-            session, manifest = self.get(key), self.archive.parked(key)
-            used_s = session.used_s if session is not None else self._clock()
-            if session is None and manifest is not None:
-                used_s = manifest.used_s
-            if not self._memory.is_expired(used_s):
-                return
-            try:
-                await self._memory.erase(key)
-            except StorageFailure as failure:
-                _log.warning("expired session not deleted: %s", failure)
-            else:
-                record(Act.EXPIRE, principal=key.principal, session=key.name)

@@ -56,6 +56,8 @@ class Session:
         n_ticks: Ticks inside segments that were computed.
         active_s: When its last message was read, on the monotonic clock; 0 before the first.
         is_notified: Whether the engine was told of its work and has not looked yet.
+        is_dormant: Whether it left memory with its connection; nothing may be sent it any more.
+        successor: The session that goes on in its place, if it came back.
         failure: Why it is quarantined or gone, if so.
     """
 
@@ -86,11 +88,15 @@ class Session:
         self.n_ticks = 0
         self.active_s = 0.0
         self.is_notified = False
+        self.is_dormant = False
+        self.successor: Session | None = None
         self.failure: InternalFailure | None = None
         self.settings = settings
         self._notify = notify
         self._clock = clock
         self._left_s = clock()
+        self._heard_s = clock()
+        self._report = configuration.request.report
         self._outbox: Outbox | None = None
 
     @property
@@ -117,6 +123,11 @@ class Session:
     def used_s(self) -> float:
         """When a connection was last attached, in seconds since 1970."""
         return self._clock() if self.is_attached else self._left_s
+
+    @property
+    def silent_s(self) -> float:
+        """For how long its connection has said nothing; all of its life before it had one."""
+        return self._clock() - self._heard_s
 
     @property
     def network_bytes(self) -> int:
@@ -147,6 +158,7 @@ class Session:
             ProtocolViolation: It can't be applied; nothing changed.
         """
         self.active_s = arrived_s
+        self._heard_s = self._clock()
         work = self.intake.take(message) if refusal is None else [Refuse(refusal)]
         if message.sequence is not None:
             assert message.sequence == self.received + 1, "messages come in their order"
@@ -223,6 +235,7 @@ class Session:
         if outbox.finished.is_set():
             # the connection ended while it was being opened
             return
+        self._heard_s, self._report = self._clock(), report
         self._push([ChangeReport(report)])
         outbox.greet(opened, self.ack())
         # all that was taken in is applied, so the engine does not add to them now
@@ -230,9 +243,23 @@ class Session:
             outbox.put(message)
         self._outbox = outbox
 
+    def go_on_as(self, successor: "Session") -> None:
+        """Hand the connection over to the session that comes back in this one's place."""
+        self.successor = successor
+        outbox, self._outbox = self._outbox, None
+        if outbox is not None:
+            successor.take_on(outbox, self._report)
+
+    def take_on(self, outbox: Outbox, report: ReportRequest) -> None:
+        """Make a connection the session's own that knows nothing of a change."""
+        self._heard_s, self._report, self._outbox = self._clock(), report, outbox
+        self._push([ChangeReport(report)])
+
     def detach(self, outbox: Outbox) -> None:
         """Let a connection go; does nothing if another one took over."""
-        if self._outbox is outbox:
+        if self.successor is not None:
+            self.successor.detach(outbox)
+        elif self._outbox is outbox:
             self._leave()
 
     def dismiss(self, reason: GoodbyeReason, code: CloseCode, *, retry_after_ms: int = 0) -> None:

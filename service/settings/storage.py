@@ -50,6 +50,10 @@ class StorageSettings(BaseModel):
     park_after_s: Annotated[float, Field(ge=0)] = 300.0
     """A session without a connection for so long leaves memory and stays stored."""
 
+    sleep_after_s: Annotated[float, Field(ge=0)] = 60.0
+    """A session whose connection says nothing for so long leaves memory too; its next message
+    brings it back, and its client does not notice."""
+
     expire_after_s: Annotated[float, Field(gt=0)] = 30 * 86400.0
     """A session without a connection for so long is deleted with its snapshots."""
 

@@ -54,8 +54,8 @@ async def test_a_session_is_parked_exactly_when_its_time_has_come(tmp_path: Path
     assert house.applied() == [4, 4, 0]
 
 
-async def test_who_is_attached_is_never_parked(tmp_path: Path) -> None:
-    house = Household(tmp_path, park_after_s=1.0, expire_after_s=2.0)
+async def test_who_is_attached_is_not_parked_for_that_time(tmp_path: Path) -> None:
+    house = Household(tmp_path, park_after_s=1.0, expire_after_s=2.0, sleep_after_s=2000.0)
     await house.open()
 
     house.clock.advance(1000.0)
