@@ -4,6 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 CODE := tclif_core service clients benchmarks tests
+# an interpreter that has snnTorch and SpikingJelly, if another one than ours
+PEERS ?= $(BIN)/python
+SESSIONS ?= 100
+SHORT_MEMORY := --results benchmarks/results/memory_short.json --figure docs/figures/memory_short.png
 
 .DEFAULT_GOAL := help
 
@@ -82,9 +86,19 @@ coverage: install ## tests with branch coverage
 	$(BIN)/coverage report --show-missing --skip-covered
 
 .PHONY: bench
-bench: test ## measure the kernels and the cochlea; refuses on a red build
+bench: test ## kernels, memory, cochlea, sockets, service, peers, under 10 minutes; refuses on a red build
 	$(BIN)/python -m benchmarks.kernels
+	$(BIN)/python -m benchmarks.memory --most-ticks 10000 $(SHORT_MEMORY)
 	$(BIN)/python -m benchmarks.cochlea
+	$(BIN)/python -m benchmarks.service_wire
+	$(BIN)/python -m benchmarks.socket_ceiling
+	$(BIN)/python -m benchmarks.service
+	$(BIN)/python -m benchmarks.peers --python $(PEERS)
+	$(BIN)/python -m benchmarks.summary
+
+.PHONY: bench-load
+bench-load: install ## 10 minutes of SESSIONS=100 sessions in real time, then 10 with all ends together
+	$(BIN)/python -m benchmarks.service --seconds 600 --sessions $(SESSIONS)
 
 .PHONY: bench-gpu
 bench-gpu: test-gpu ## check the CUDA kernel on a GPU, then measure it; refuses without one

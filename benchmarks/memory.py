@@ -1,6 +1,6 @@
 """Memory against the length of a sequence: a session of e-prop beside backpropagation through time.
 
-    python -m benchmarks.memory [--quick]
+    python -m benchmarks.memory [--quick | --most-ticks N]
 
 e-prop: ticks stream through the CPU kernel with a target at each; when T of them have, the arrays
 that the learner reaches are measured exactly, the growth of the process beside them.
@@ -145,6 +145,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Measure, print the table, write results and figure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--quick", action="store_true", help="two short lengths, to see it run")
+    parser.add_argument("--most-ticks", type=int, help="leave longer ones out")
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--figure", type=Path, default=FIGURE)
     parser.add_argument("--unroll", type=int, help=argparse.SUPPRESS)
@@ -152,7 +153,9 @@ def main(arguments: list[str] | None = None) -> int:
     if options.unroll is not None:
         print(json.dumps(unroll(options.unroll)))
         return 0
-    lengths = QUICK_LENGTHS if options.quick else LENGTHS
+    lengths: tuple[int, ...] = QUICK_LENGTHS if options.quick else LENGTHS
+    if options.most_ticks is not None:
+        lengths = tuple(length for length in lengths if length <= options.most_ticks)
     columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
     with Progress(*columns, transient=True) as progress:
         bar = progress.add_task("backpropagation", total=lengths[-1] + sum(lengths) * _BPTT_WEIGHT)
@@ -164,7 +167,7 @@ def main(arguments: list[str] | None = None) -> int:
         "machine": f"{machine()}, one of them used",
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "commit": commit(),
-        "command": f"python -m benchmarks.memory{' --quick' if options.quick else ''}",
+        "command": f"python -m benchmarks.memory{_chosen(options)}",
         "network": NETWORK.to_dict(),
         "eprop": eprop,
         "bptt": bptt,
@@ -178,6 +181,12 @@ def main(arguments: list[str] | None = None) -> int:
     _plot(results, options.figure)
     _print(results)
     return 0
+
+
+def _chosen(options: argparse.Namespace) -> str:
+    if options.most_ticks is not None:
+        return f" --most-ticks {options.most_ticks}"
+    return " --quick" if options.quick else ""
 
 
 def _print(results: Row) -> None:
