@@ -31,10 +31,13 @@ def hash_of_sources(package: Path) -> bytes:
 _SOURCES = hash_of_sources(PACKAGE)
 
 
-def _compile(function: _Function, fastmath: set[str], *, inline: bool = False) -> _Function:
+def _compile(
+    function: _Function, fastmath: set[str], *, inline: bool = False, counts: bool = False
+) -> _Function:
     # division by zero gives infinity: a check before each division would keep loops scalar
-    compiled: Any = numba.njit(
-        nogil=True, fastmath=fastmath, error_model="numpy", forceinline=inline
+    jit: Any = numba.njit
+    compiled: Any = jit(
+        nogil=True, fastmath=fastmath, error_model="numpy", forceinline=inline, _nrt=counts
     )(function)
     try:
         compiled.enable_caching()
@@ -53,6 +56,15 @@ def compiled(function: _Function) -> _Function:
 def inlined(function: _Function) -> _Function:
     """Compile a short loop into its callers, where a call would cost more than the loop."""
     return _compile(function, {"contract"}, inline=True)
+
+
+def entrance(function: _Function) -> _Function:
+    """Compile what Python calls with objects of compiled code; it counts references to arrays.
+
+    What it calls does not: counting costs as much as the arithmetic of a short line, and the
+    caller holds all arrays anyway. So nothing there may allocate an array.
+    """
+    return _compile(function, {"contract"}, counts=True)
 
 
 def reordered(function: _Function) -> _Function:

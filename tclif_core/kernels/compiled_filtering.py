@@ -9,12 +9,12 @@ Shapes: M input lines, N neurons.
 import numpy as np
 
 from tclif_core.kernels.compilation import compiled
-from tclif_core.kernels.compiled_layers import N_SCALARS, TINY, ZERO, dot
-from tclif_core.kernels.compiled_settling import lines_of
+from tclif_core.kernels.compiled_layers import N_SCALARS, TINY, ZERO, dot, fill
 from tclif_core.kernels.cpu_plan import (
     ELIGIBILITY_AT,
     FILTERED_AT,
     FIRST_TRACE_AT,
+    LINES_AT,
     N_LINES,
     N_NEURONS,
     NEURONS_BEFORE,
@@ -46,7 +46,7 @@ def filter_traces(plan: Plan, state: Floats, work: Workspace) -> None:
         spread = work.vectors[3, :n_neurons]
         for i in range(n_lines):
             # the trace of a line is the same at each of its neurons
-            spread[:] = state[soma_at + i]
+            fill(spread, state[soma_at + i])
             _filter(state[at : at + n_neurons], spread, pseudo_derivative, plan.readout_decay)
             at += n_neurons
         for scalar in range(N_SCALARS):
@@ -67,7 +67,8 @@ def add_filtered(plan: Plan, gradients: Floats, state: Floats, work: Workspace) 
         signal = work.signals[at : at + n_neurons]
         at = plan.layers[layer, FILTERED_AT]
         filtered = state[at : at + n_lines * n_neurons].reshape((n_lines, n_neurons))
-        matrix = lines_of(plan, layer, gradients)
+        at_line = plan.layers[layer, LINES_AT]
+        matrix = gradients[at_line : at_line + n_lines * n_neurons].reshape((n_lines, n_neurons))
         for i in range(n_lines):
             for j in range(n_neurons):
                 matrix[i, j] += filtered[i, j] * signal[j]

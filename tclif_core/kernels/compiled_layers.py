@@ -10,11 +10,13 @@ Shapes: M input lines, N neurons.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tclif_core.kernels.compilation import compiled, reordered
+from tclif_core.kernels.compilation import compiled, inlined
+from tclif_core.kernels.compiled_lanes import LANES, WIDE, load, multiply_add, spread, store, total
 from tclif_core.kernels.cpu_plan import (
     FAST_SIGMOID,
     N_BELOW,
@@ -46,13 +48,37 @@ def _gamma_profile(tick: int, shape: float, scale_ticks: float) -> float:
     return math.exp((shape - 1.0) * math.log(time / peak) - (time - peak) / scale_ticks)
 
 
-@reordered
+@inlined
+def fill(row: NDArray[Any], number: float | np.float32) -> None:
+    """Write the same number everywhere.
+
+    Assigning to a slice does too, but compiles an error that allocates.
+    """
+    for i in range(len(row)):
+        row[i] = number
+
+
+@inlined
+def highest(numbers: Floats) -> np.float32:
+    """Return the largest of some numbers; a NaN among them may hide the others."""
+    most: np.float32 = numbers[0]
+    for number in numbers:
+        most = max(most, number)
+    return most
+
+
+@inlined
 def dot(one: Floats, other: Floats) -> np.float32:
-    """Return the sum of products of two vectors of one length."""
-    total = ZERO
-    for j in range(len(one)):
-        total += one[j] * other[j]
-    return total
+    """Return the sum of products of two vectors of one length, in an order of its own."""
+    tile, j = spread(ZERO, LANES), 0
+    while j + LANES <= len(one):
+        tile = multiply_add(load(one, j, LANES), load(other, j, LANES), tile)
+        j += LANES
+    rest = ZERO
+    for last in range(j, len(one)):
+        rest += one[last] * other[last]
+    whole: np.float32 = total(tile) + rest
+    return whole
 
 
 @compiled
@@ -106,28 +132,56 @@ def list_active(
 
 @compiled
 def gather(current: Floats, matrix: Floats, lines: Integers, values: Floats) -> None:
-    """Write a layer's synaptic input: the active lines of its matrix, weighted and added up."""
-    current[:] = ZERO
-    i = 0
-    while i + 4 <= len(lines):
-        v0, v1, v2, v3 = values[i], values[i + 1], values[i + 2], values[i + 3]
-        w0, w1 = matrix[lines[i]], matrix[lines[i + 1]]
-        w2, w3 = matrix[lines[i + 2]], matrix[lines[i + 3]]
-        i += 4
-        for j in range(len(current)):
-            current[j] = current[j] + v0 * w0[j] + v1 * w1[j] + v2 * w2[j] + v3 * w3[j]
-    while i < len(lines):
-        v0, w0 = values[i], matrix[lines[i]]
-        i += 1
-        for j in range(len(current)):
-            current[j] += v0 * w0[j]
+    """Write a layer's synaptic input: the active lines of its matrix, weighted and added up.
+
+    Args:
+        current: Written ``[N]``.
+        matrix: One line after the other ``[M N]``.
+        lines: Which lines are active.
+        values: What comes in on each.
+    """
+    n, j = len(current), 0
+    while j + WIDE <= n:
+        wide = spread(ZERO, WIDE)
+        for i in range(len(lines)):
+            wide = multiply_add(spread(values[i], WIDE), load(matrix, lines[i] * n + j, WIDE), wide)
+        store(current, j, wide)
+        j += WIDE
+    while j + LANES <= n:
+        narrow = spread(ZERO, LANES)
+        for i in range(len(lines)):
+            few = load(matrix, lines[i] * n + j, LANES)
+            narrow = multiply_add(spread(values[i], LANES), few, narrow)
+        store(current, j, narrow)
+        j += LANES
+    fill(current[j:], ZERO)
+    for i in range(len(lines)):
+        for last in range(j, n):
+            current[last] = multiply_add(values[i], matrix[lines[i] * n + last], current[last])
 
 
 @compiled
 def advance_eligibility(
-    dendrite: Floats, soma: Floats, lines: Integers, values: Floats, dynamics: Floats
+    dendrite: Floats,
+    soma: Floats,
+    lines: Integers,
+    values: Floats,
+    dynamics: Floats,
+    waiting: Floats,
+    scale: np.float32,
 ) -> None:
-    """Move the pair of every input line of a layer ``[M]``; the active ones take their input."""
+    """Move the pair of every input line of a layer; the active ones take their input.
+
+    Args:
+        dendrite: Written in place ``[M]``.
+        soma: Likewise.
+        lines: Which lines are active.
+        values: What comes in on each.
+        dynamics: Decays and couplings of the tick ``[4]``.
+        waiting: Written: the traces of the soma, scaled, to wait in the block if the tick is learnt
+            from ``[M]``.
+        scale: See `cpu_plan.Workspace`.
+    """
     dendrite_decay, soma_decay = dynamics[0], dynamics[1]
     soma_to_dendrite, dendrite_to_soma = dynamics[2], dynamics[3]
     for i in range(len(dendrite)):
@@ -139,7 +193,9 @@ def advance_eligibility(
         s = soma_decay * soma[i] + dendrite_to_soma * d
         # a NaN stays one: the gradient must not hide it
         dendrite[i] = ZERO if abs(d) < TINY else d
-        soma[i] = ZERO if abs(s) < TINY else s
+        s = ZERO if abs(s) < TINY else s
+        soma[i] = s
+        waiting[i] = scale * s
 
 
 @compiled

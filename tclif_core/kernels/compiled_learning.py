@@ -13,16 +13,18 @@ import math
 
 import numpy as np
 
-from tclif_core.kernels.compilation import compiled
+from tclif_core.kernels.compilation import compiled, inlined
 from tclif_core.kernels.compiled_filtering import add_filtered
-from tclif_core.kernels.compiled_layers import N_SCALARS, ONE, TINY, ZERO, dot, list_spikes
-from tclif_core.kernels.compiled_settling import add_up_layer, lines_of, move_layer, move_line
+from tclif_core.kernels.compiled_layers import N_SCALARS, ONE, TINY, ZERO, dot, fill, list_spikes
+from tclif_core.kernels.compiled_moving import move_line, move_lines
+from tclif_core.kernels.compiled_settling import add_up_lines
 from tclif_core.kernels.compiled_updates import length
 from tclif_core.kernels.cpu_plan import (
     BLOCK,
     ELIGIBILITY_AT,
     FEEDBACK_AT,
     FIRST_TRACE_AT,
+    LINES_AT,
     LINES_BEFORE,
     N_LINES,
     N_NEURONS,
@@ -39,24 +41,37 @@ from tclif_core.optimizers import LARGEST_GRADIENT
 
 
 @compiled
-def _signal_through(
-    signal: Floats,
-    pseudo_derivative: Floats,
-    matrix: Floats,
-    source: Floats,
-    everywhere: bool,  # noqa: FBT001 - compiled code takes positions
-) -> None:
-    """Write what reaches each neuron ``[N]`` through its line of a matrix ``[N, above]``."""
-    for j in range(len(signal)):
-        # where the pseudo-derivative is zero a signal reaches nothing but what is filtered
-        reaches = everywhere or pseudo_derivative[j] > ZERO
-        signal[j] = dot(matrix[j], source) if reaches else ZERO
+def _signal_through(signal: Floats, lines: Integers, matrix: Floats, source: Floats) -> None:
+    """Write what reaches some neurons through their lines of a matrix, zero for the others.
+
+    Args:
+        signal: Written ``[N]``.
+        lines: Which neurons.
+        matrix: One line after the other, as wide as the source.
+        source: What the lines lead to.
+    """
+    n = len(source)
+    fill(signal, ZERO)
+    for line in lines:
+        signal[line] = dot(matrix[line * n : (line + 1) * n], source)
+
+
+@inlined
+def _list_reached(plan: Plan, pseudo_derivative: Floats, lines: Integers) -> int:
+    """List the neurons whose learning signal matters; return how many they are."""
+    if plan.filters_hidden_traces:
+        for j in range(len(pseudo_derivative)):
+            lines[j] = j
+        return len(pseudo_derivative)
+    # where the pseudo-derivative is zero a signal reaches nothing but what is filtered
+    n: int = list_spikes(pseudo_derivative, lines)
+    return n
 
 
 @compiled
 def _signal_broadcast(signal: Floats, weights: Floats, error: Floats) -> None:
     """Write the readout's error seen through feedback weights ``[C, N]``."""
-    signal[:] = ZERO
+    fill(signal, ZERO)
     for c in range(len(error)):
         line = weights[c]
         for j in range(len(signal)):
@@ -71,85 +86,71 @@ def _finish_errors(errors: Floats, pseudo_derivative: Floats) -> None:
         errors[j] = ZERO if abs(d) < TINY else d
 
 
-@compiled
-def _waiting(block: Floats, n_before: int, width: int, place: int) -> Floats:
-    """Return a layer's numbers ``[width]`` in a place of the block of traces, or of errors.
+@inlined
+def _place(n_before: int, width: int, n_waiting: int) -> int:
+    """Return where a layer's numbers of a tick begin in the block of traces, or of errors.
 
     Args:
-        block: Of all layers.
-        n_before: How many numbers a place holds of the layers below.
-        width: How many it holds of this layer.
-        place: From 0 to `BLOCK` - 1.
+        n_before: How many numbers a tick has of the layers below.
+        width: How many it has of this layer.
+        n_waiting: How many ticks wait before it.
     """
-    at = BLOCK * n_before + place * width
-    return block[at : at + width]
+    return BLOCK * n_before + n_waiting * width
 
 
-@compiled
+@inlined
 def _find_errors(
     plan: Plan, layer: int, rows: SlotRows, state: Floats, work: Workspace, n_waiting: int
 ) -> None:
     """Write a layer's neuron errors into the block's next place; the layer above has its own."""
     top, n_classes = len(plan.layers) - 1, len(work.error)
     n_neurons = plan.layers[layer, N_NEURONS]
-    errors = _waiting(work.errors, plan.layers[layer, NEURONS_BEFORE], n_neurons, n_waiting)
+    at = _place(plan.layers[layer, NEURONS_BEFORE], n_neurons, n_waiting)
+    errors = work.errors[at : at + n_neurons]
     at = plan.layers[layer, STATE_AT] + 3 * n_neurons
     pseudo_derivative = state[at : at + n_neurons]
     if plan.is_broadcast:
         at = plan.layers[layer, FEEDBACK_AT]
         weights = rows.feedback[at : at + n_classes * n_neurons].reshape((n_classes, n_neurons))
         _signal_broadcast(errors, weights, work.error)
-    elif layer == top:
-        at = plan.readout_at
-        weights = rows.parameters[at : at + n_neurons * n_classes].reshape((n_neurons, n_classes))
-        _signal_through(errors, pseudo_derivative, weights, work.error, plan.filters_hidden_traces)
     else:
-        n_above, n_before = (
-            plan.layers[layer + 1, N_NEURONS],
-            plan.layers[layer + 1, NEURONS_BEFORE],
-        )
-        errors_above = _waiting(work.errors, n_before, n_above, n_waiting)
-        source = work.vectors[3, :n_above]
-        source[:] = errors_above * work.dynamics[layer + 1, 3]
-        if plan.is_per_tick and n_waiting > 0:
-            n_near = list_spikes(pseudo_derivative, work.lines)
-            lines = work.lines[:n_near]
-            if plan.has_moments:
-                move_layer(plan, layer + 1, rows, work, lines, n_waiting)
-            else:
-                add_up_layer(
-                    plan.layers[layer + 1],
-                    rows.parameters,
-                    work.traces,
-                    work.errors,
-                    work.settled,
-                    lines,
-                    n_waiting,
-                    work.scales[layer + 1],
-                )
-        matrix = lines_of(plan, layer + 1, rows.parameters)
-        _signal_through(errors, pseudo_derivative, matrix, source, plan.filters_hidden_traces)
+        lines = work.lines[: _list_reached(plan, pseudo_derivative, work.lines)]
+        if layer == top:
+            at, source = plan.readout_at, work.error
+        else:
+            above = plan.layers[layer + 1]
+            at = _place(above[NEURONS_BEFORE], above[N_NEURONS], n_waiting)
+            errors_above = work.errors[at : at + above[N_NEURONS]]
+            at, source = above[LINES_AT], work.vectors[3, : above[N_NEURONS]]
+            for j in range(len(source)):
+                source[j] = errors_above[j] * work.dynamics[layer + 1, 3]
+            if plan.is_per_tick and n_waiting > 0:
+                if plan.has_moments:
+                    move_lines(plan, layer + 1, rows, work, lines, n_waiting)
+                else:
+                    add_up_lines(above, rows.parameters, work, lines, n_waiting)
+        matrix = rows.parameters[at : at + n_neurons * len(source)]
+        _signal_through(errors, lines, matrix, source)
     if plan.filters_hidden_traces:
         at = plan.layers[layer, NEURONS_BEFORE]
-        work.signals[at : at + n_neurons] = errors
+        for j in range(n_neurons):
+            work.signals[at + j] = errors[j]
     _finish_errors(errors, pseudo_derivative)
 
 
-@compiled
-def _add_to_scalars(gradients: Floats, traces: Integers, pairs: Floats, errors: Floats) -> None:
-    """Add this tick's estimates to the gradients of a layer's four numbers.
-
-    Args:
-        gradients: From those of the layer on, written in place.
-        traces: See `cpu_plan.Plan`.
-        pairs: The traces of the numbers that are learnt, from the first on.
-        errors: Of the layer ``[N]``.
-    """
-    n_neurons = len(errors)
+@inlined
+def _add_to_scalars(
+    plan: Plan, sizes: Integers, gradients: Floats, state: Floats, work: Workspace, n_waiting: int
+) -> None:
+    """Add this tick's estimates to the gradients of a layer's four numbers."""
+    n_neurons = sizes[N_NEURONS]
+    at = _place(sizes[NEURONS_BEFORE], n_neurons, n_waiting)
+    errors = work.errors[at : at + n_neurons]
     for scalar in range(N_SCALARS):
-        if traces[scalar] >= 0:
-            at = n_neurons * (2 * traces[scalar] + 1)
-            gradients[scalar] += dot(pairs[at : at + n_neurons], errors)
+        if plan.traces[scalar] >= 0:
+            at = sizes[FIRST_TRACE_AT] + n_neurons * (2 * plan.traces[scalar] + 1)
+            place = sizes[SCALARS_AT] + scalar - plan.accumulated_from
+            gradients[place] += dot(state[at : at + n_neurons], errors)
 
 
 @compiled
@@ -179,19 +180,26 @@ def _shrink(errors: Floats, factor: np.float32) -> None:
         errors[j] = ZERO if abs(d) < TINY else d
 
 
-@compiled
+@inlined
 def _drop(plan: Plan, work: Workspace, n_waiting: int) -> None:
     """Put zeros in the place of a tick's traces and errors."""
-    work.error[:] = ZERO
+    fill(work.error, ZERO)
     for layer in range(len(plan.layers)):
         sizes = plan.layers[layer]
-        _waiting(work.traces, sizes[LINES_BEFORE], sizes[N_LINES], n_waiting)[:] = ZERO
-        _waiting(work.errors, sizes[NEURONS_BEFORE], sizes[N_NEURONS], n_waiting)[:] = ZERO
+        at = _place(sizes[LINES_BEFORE], sizes[N_LINES], n_waiting)
+        work.traces[at : at + sizes[N_LINES]] = ZERO
+        at = _place(sizes[NEURONS_BEFORE], sizes[N_NEURONS], n_waiting)
+        work.errors[at : at + sizes[N_NEURONS]] = ZERO
 
 
-@compiled
+@inlined
 def _limit(
-    plan: Plan, gradients: Floats, work: Workspace, n_waiting: int, readout_traces: Floats
+    plan: Plan,
+    gradients: Floats,
+    state: Floats,
+    work: Workspace,
+    n_waiting: int,
+    readout_traces: Floats,
 ) -> None:
     """Drop the tick's gradient estimate if it is not finite, shorten it to the clip if longer.
 
@@ -201,21 +209,24 @@ def _limit(
     square = (length(readout_traces) * length(work.error)) ** 2
     for layer in range(len(plan.layers)):
         sizes = plan.layers[layer]
-        traces = _waiting(work.traces, sizes[LINES_BEFORE], sizes[N_LINES], n_waiting)
-        errors = _waiting(work.errors, sizes[NEURONS_BEFORE], sizes[N_NEURONS], n_waiting)
+        at = sizes[ELIGIBILITY_AT] + sizes[N_LINES]
+        traces = state[at : at + sizes[N_LINES]]
+        at = _place(sizes[NEURONS_BEFORE], sizes[N_NEURONS], n_waiting)
+        errors = work.errors[at : at + sizes[N_NEURONS]]
         square += (length(traces) * length(errors)) ** 2
     whole = math.sqrt(square)
     # a NaN compares false
     if not whole <= LARGEST_GRADIENT:
-        gradients[:] = np.nan
-        readout_traces[:] = ZERO
+        fill(gradients, np.nan)
+        fill(readout_traces, ZERO)
         _drop(plan, work, n_waiting)
     elif whole > plan.gradient_clip:
         factor = np.float32(plan.gradient_clip / whole)
         _shrink(work.error, factor)
         for layer in range(len(plan.layers)):
             sizes = plan.layers[layer]
-            errors = _waiting(work.errors, sizes[NEURONS_BEFORE], sizes[N_NEURONS], n_waiting)
+            at = _place(sizes[NEURONS_BEFORE], sizes[N_NEURONS], n_waiting)
+            errors = work.errors[at : at + sizes[N_NEURONS]]
             _shrink(errors, factor)
 
 
@@ -241,7 +252,7 @@ def _add_to_readout(
             line[c] += trace * error[c]
 
 
-@compiled
+@inlined
 def _move_readout(
     plan: Plan, rows: SlotRows, work: Workspace, lines: Integers, traces: Floats
 ) -> None:
@@ -255,34 +266,20 @@ def _move_readout(
         traces: Theirs ``[n]``.
     """
     n_layers, n_classes = len(plan.layers), len(work.error)
-    n_lines, rate = plan.layers[n_layers - 1, N_NEURONS] + 1, -work.scales[n_layers]
-    all_traces, errors = work.vectors[1, :n_lines], work.error.reshape((1, n_classes))
-    all_traces[:] = ZERO
+    n_lines, rate = plan.layers[n_layers - 1, N_NEURONS] + 1, work.rates[n_layers]
+    all_traces = work.vectors[1, :n_lines]
+    fill(all_traces, ZERO)
     for i in range(len(lines)):
         all_traces[lines[i]] = traces[i]
-    traces = all_traces.reshape((1, n_lines))
-    for line in work.all_lines[:n_lines] if plan.momentum > ZERO else lines:
-        place = plan.readout_at + line * n_classes
-        move_line(plan, rows, work.vectors[0], place, line, traces, errors, 0, 1, rate)
+    n_moving = n_lines if plan.momentum > ZERO else len(lines)
+    for i in range(n_moving):
+        line = i if plan.momentum > ZERO else lines[i]
+        at, place = plan.readout_at + line * n_classes, len(work.settled) + line
+        trace = all_traces[line:]
+        move_line(plan, rows, work, at, n_classes, place, trace, n_lines, work.error, 0, 1, rate)
 
 
-@compiled
-def _find_estimates(
-    sizes: Integers, plan: Plan, gradients: Floats, state: Floats, work: Workspace, n_waiting: int
-) -> None:
-    """Put a layer's traces into the block; add to the gradients of its four numbers."""
-    n_lines, n_neurons = sizes[N_LINES], sizes[N_NEURONS]
-    at = sizes[ELIGIBILITY_AT] + n_lines
-    traces = _waiting(work.traces, sizes[LINES_BEFORE], n_lines, n_waiting)
-    traces[:] = state[at : at + n_lines]
-    errors = _waiting(work.errors, sizes[NEURONS_BEFORE], n_neurons, n_waiting)
-    at = sizes[FIRST_TRACE_AT]
-    pairs = state[at : at + 2 * N_SCALARS * n_neurons]
-    scalars = gradients[sizes[SCALARS_AT] - plan.accumulated_from :]
-    _add_to_scalars(scalars, plan.traces, pairs, errors)
-
-
-@compiled
+@inlined
 def learn(plan: Plan, rows: SlotRows, state: Floats, work: Workspace, n_waiting: int) -> None:
     """Put this tick's traces and errors into the block; move or accumulate all the rest."""
     n_layers = len(plan.layers)
@@ -292,7 +289,7 @@ def learn(plan: Plan, rows: SlotRows, state: Floats, work: Workspace, n_waiting:
         add_filtered(plan, rows.gradients, state, work)
     else:
         for layer in range(n_layers):
-            _find_estimates(plan.layers[layer], plan, rows.gradients, state, work, n_waiting)
+            _add_to_scalars(plan, plan.layers[layer], rows.gradients, state, work, n_waiting)
     n_top = plan.layers[n_layers - 1, N_NEURONS]
     if plan.filters_readout_trace:
         trace = state[plan.readout_trace_at : plan.readout_trace_at + n_top + 1]
@@ -302,7 +299,7 @@ def learn(plan: Plan, rows: SlotRows, state: Floats, work: Workspace, n_waiting:
         n_lines = _list_spiking(spiking, n_top, work.lines, work.line_values)
     lines, traces = work.lines[:n_lines], work.line_values[:n_lines]
     if plan.is_per_tick:
-        _limit(plan, rows.gradients, work, n_waiting, traces)
+        _limit(plan, rows.gradients, state, work, n_waiting, traces)
     if plan.has_moments:
         _move_readout(plan, rows, work, lines, traces)
     else:

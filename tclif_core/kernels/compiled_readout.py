@@ -9,7 +9,7 @@ Shapes: N neurons of the top layer, C classes, B ticks of a batch.
 import numpy as np
 
 from tclif_core.kernels.compilation import compiled
-from tclif_core.kernels.compiled_layers import ONE, TINY, ZERO
+from tclif_core.kernels.compiled_layers import ONE, TINY, ZERO, highest
 from tclif_core.kernels.cpu_plan import Doubles, Floats, Integers
 
 
@@ -22,33 +22,28 @@ def advance_readout(
     readout_decay: np.float32,
     probabilities: Floats,
     sums: Doubles,
-) -> None:
-    """Move the logits ``[C]``; write the probabilities and add them to their sum."""
+) -> np.float32:
+    """Move the logits ``[C]``; write the probabilities and add them to their sum.
+
+    Returns:
+        The logarithm of the sum of the logits' exponentials.
+    """
     for c in range(len(logits)):
         logits[c] = readout_decay * logits[c] + biases[c]
     for i in range(len(spiking)):
         line = weights[spiking[i]]
         for c in range(len(logits)):
             logits[c] += line[c]
-    highest = logits.max()
+    most = highest(logits)
     total = ZERO
     for c in range(len(logits)):
-        probabilities[c] = np.exp(logits[c] - highest)
+        probabilities[c] = np.exp(logits[c] - most)
         total += probabilities[c]
     for c in range(len(logits)):
         probabilities[c] /= total
         sums[c] += probabilities[c]
-
-
-@compiled
-def _cross_entropy(logits: Floats, target: int) -> np.float32:
-    """Return the loss of a tick from its logits ``[C]``."""
-    highest = logits.max()
-    total = ZERO
-    for c in range(len(logits)):
-        total += np.exp(logits[c] - highest)
-    loss: np.float32 = np.log(total) + highest - logits[target]
-    return loss
+    log_total: np.float32 = np.log(total) + most
+    return log_total
 
 
 @compiled
@@ -69,6 +64,7 @@ def find_loss(
     is_mean_squared: bool,  # noqa: FBT001 - compiled code takes positions
     logits: Floats,
     probabilities: Floats,
+    log_total: np.float32,
     label: int,
     target_values: Floats,
     tick: int,
@@ -80,6 +76,7 @@ def find_loss(
         is_mean_squared: Which of the two losses.
         logits: Of the tick ``[C]``.
         probabilities: Likewise.
+        log_total: From `advance_readout`.
         label: The class, read by the cross-entropy.
         target_values: What the logits of each tick should be ``[B, C]``, read by the other loss.
         tick: Which of its lines.
@@ -87,9 +84,11 @@ def find_loss(
     """
     if is_mean_squared:
         return _mean_squared(logits, target_values[tick], error)
-    error[:] = probabilities
+    for c in range(len(error)):
+        error[c] = probabilities[c]
     error[label] -= ONE
-    return _cross_entropy(logits, label)
+    loss: np.float32 = log_total - logits[label]
+    return loss
 
 
 @compiled

@@ -2,24 +2,17 @@
 """Compiled loops that empty a block of waiting outer products into a layer's lines.
 
 The outer products eS[t] d[t] of some ticks wait in a block and are taken line by line, so that a
-line of the matrix is loaded once for many ticks. Each number still takes its ticks one after the
-other, in order and by the same operations: the block changes when, not what. There are two ways.
-Where a line only adds up (gradients of a segment; weights of plain SGD) each tick is one fused
-multiply-add, four ticks at a time. Where velocities or squared gradients take part (`move_line`)
-
-    G += g;   V = m V + g;   w -= rate P V,   P = 1 / (sqrt(v) + eps) or 1
-
-one tick follows the other, and a velocity moves at every labelled tick, whether its line was active
-or not: a line that waits owes those moves too.
+line of the matrix is loaded once for many ticks and stays in registers meanwhile. Each number still
+takes its ticks one after the other, in order and by the same operations: the block changes when,
+not what. Lines here only add up, gradients of a segment or weights of plain SGD, by one fused
+multiply-add a tick; those with velocities or squares are in `compiled_moving`.
 
 Shapes: M input lines, N neurons.
 """
 
-import numpy as np
-
 from tclif_core.kernels.compilation import compiled, inlined
-from tclif_core.kernels.compiled_layers import ZERO
-from tclif_core.kernels.compiled_updates import TINY_MOMENT
+from tclif_core.kernels.compiled_lanes import LANES, WIDE, load, multiply_add, spread, store
+from tclif_core.kernels.compiled_layers import ZERO, fill
 from tclif_core.kernels.cpu_plan import (
     BLOCK,
     LINES_AT,
@@ -29,273 +22,202 @@ from tclif_core.kernels.cpu_plan import (
     NEURONS_BEFORE,
     Floats,
     Integers,
-    Plan,
-    SlotRows,
     Workspace,
 )
 
-
-@inlined
-def _settle_line(
-    matrix: Floats,
-    line: int,
-    traces: Floats,
-    errors: Floats,
-    first: int,
-    n_waiting: int,
-    scale: np.float32,
-) -> None:
-    """Add the waiting ticks from ``first`` on to one line; see `_add_up`."""
-    n_neurons = matrix.shape[1]
-    k = first
-    for _ in range((n_waiting - first) // 4):
-        e0, e1 = scale * traces[k, line], scale * traces[k + 1, line]
-        e2, e3 = scale * traces[k + 2, line], scale * traces[k + 3, line]
-        if e0 != ZERO or e1 != ZERO or e2 != ZERO or e3 != ZERO:
-            for j in range(n_neurons):
-                # from left to right, so that each number takes its ticks in order
-                matrix[line, j] = (
-                    matrix[line, j]
-                    + e0 * errors[k, j]
-                    + e1 * errors[k + 1, j]
-                    + e2 * errors[k + 2, j]
-                    + e3 * errors[k + 3, j]
-                )
-        k += 4
-    for last in range(k, n_waiting):
-        e0 = scale * traces[last, line]
-        if e0 != ZERO:
-            for j in range(n_neurons):
-                matrix[line, j] += e0 * errors[last, j]
+_FOUR = 4
 
 
 @inlined
-def _settle_pair(
-    matrix: Floats,
-    one: int,
-    other: int,
+def add_to_line(
+    row: Floats,
+    at: int,
+    begin: int,
+    n_neurons: int,
     traces: Floats,
+    n_lines: int,
     errors: Floats,
     first: int,
     n_waiting: int,
-    scale: np.float32,
 ) -> None:
-    """Do for two lines what `_settle_line` does for one: the errors are loaded once for both."""
-    n_neurons = matrix.shape[1]
-    k = first
-    for _ in range((n_waiting - first) // 4):
-        e0, e1 = scale * traces[k, one], scale * traces[k + 1, one]
-        e2, e3 = scale * traces[k + 2, one], scale * traces[k + 3, one]
-        f0, f1 = scale * traces[k, other], scale * traces[k + 1, other]
-        f2, f3 = scale * traces[k + 2, other], scale * traces[k + 3, other]
-        for j in range(n_neurons):
-            d0, d1, d2, d3 = errors[k, j], errors[k + 1, j], errors[k + 2, j], errors[k + 3, j]
-            matrix[one, j] = matrix[one, j] + e0 * d0 + e1 * d1 + e2 * d2 + e3 * d3
-            matrix[other, j] = matrix[other, j] + f0 * d0 + f1 * d1 + f2 * d2 + f3 * d3
-        k += 4
-    for last in range(k, n_waiting):
-        e0, f0 = scale * traces[last, one], scale * traces[last, other]
-        for j in range(n_neurons):
-            d0 = errors[last, j]
-            matrix[one, j] += e0 * d0
-            matrix[other, j] += f0 * d0
+    """Add the waiting ticks from ``first`` on to a line's numbers from ``begin`` on.
+
+    Args:
+        row: Of parameters or gradients, written in place.
+        at: Where the line lies in it.
+        begin: Which of its numbers come first.
+        n_neurons: How many it has.
+        traces: Those of the line at the waiting ticks, one in ``n_lines``, from its first on.
+        n_lines: M.
+        errors: d at the waiting ticks, one tick after the other.
+        first: The first tick that the line does not have yet.
+        n_waiting: How many it shall have.
+    """
+    j = begin
+    while j + WIDE <= n_neurons:
+        wide = load(row, at + j, WIDE)
+        for k in range(first, n_waiting):
+            error = load(errors, k * n_neurons + j, WIDE)
+            wide = multiply_add(spread(traces[k * n_lines], WIDE), error, wide)
+        store(row, at + j, wide)
+        j += WIDE
+    while j + LANES <= n_neurons:
+        narrow = load(row, at + j, LANES)
+        for k in range(first, n_waiting):
+            few = load(errors, k * n_neurons + j, LANES)
+            narrow = multiply_add(spread(traces[k * n_lines], LANES), few, narrow)
+        store(row, at + j, narrow)
+        j += LANES
+    for k in range(first, n_waiting):
+        for last in range(j, n_neurons):
+            error_there = errors[k * n_neurons + last]
+            row[at + last] = multiply_add(traces[k * n_lines], error_there, row[at + last])
+
+
+@inlined
+def _add_to_four(
+    row: Floats,
+    matrix_at: int,
+    n_neurons: int,
+    traces: Floats,
+    n_lines: int,
+    lines: Integers,
+    errors: Floats,
+    n_waiting: int,
+) -> None:
+    """Do for four lines at once what `add_to_line` does for one: errors are loaded once for all.
+
+    Args:
+        row: Of parameters or gradients, written in place.
+        matrix_at: Where the layer's matrix lies in it.
+        n_neurons: N.
+        traces: eS at the waiting ticks, one tick after the other.
+        n_lines: M.
+        lines: Which lines ``[4]``; none of them has any of the waiting ticks.
+        errors: d at the waiting ticks, one tick after the other.
+        n_waiting: How many ticks.
+    """
+    l0, l1, l2, l3 = lines[0], lines[1], lines[2], lines[3]
+    at0, at1 = matrix_at + l0 * n_neurons, matrix_at + l1 * n_neurons
+    at2, at3 = matrix_at + l2 * n_neurons, matrix_at + l3 * n_neurons
+    j = 0
+    while j + WIDE <= n_neurons:
+        wide0, wide1 = load(row, at0 + j, WIDE), load(row, at1 + j, WIDE)
+        wide2, wide3 = load(row, at2 + j, WIDE), load(row, at3 + j, WIDE)
+        for k in range(n_waiting):
+            error = load(errors, k * n_neurons + j, WIDE)
+            tick = k * n_lines
+            wide0 = multiply_add(spread(traces[tick + l0], WIDE), error, wide0)
+            wide1 = multiply_add(spread(traces[tick + l1], WIDE), error, wide1)
+            wide2 = multiply_add(spread(traces[tick + l2], WIDE), error, wide2)
+            wide3 = multiply_add(spread(traces[tick + l3], WIDE), error, wide3)
+        store(row, at0 + j, wide0)
+        store(row, at1 + j, wide1)
+        store(row, at2 + j, wide2)
+        store(row, at3 + j, wide3)
+        j += WIDE
+    if j < n_neurons:
+        for line in lines:
+            at = matrix_at + line * n_neurons
+            add_to_line(row, at, j, n_neurons, traces[line:], n_lines, errors, 0, n_waiting)
 
 
 @compiled
 def _add_up(
-    matrix: Floats,
-    lines: Integers,
+    row: Floats,
+    matrix_at: int,
+    n_neurons: int,
     traces: Floats,
     errors: Floats,
     settled: Integers,
-    n_waiting: int,
-    scale: np.float32,
-) -> None:
-    """Add ``scale * eS d`` of the waiting ticks to some lines of a layer's matrix.
-
-    Args:
-        matrix: ``[M, N]``, written in place.
-        lines: Which of its lines.
-        traces: eS at the waiting ticks ``[BLOCK, M]``.
-        errors: d at the waiting ticks ``[BLOCK, N]``.
-        settled: How many waiting ticks each line has already ``[M]``, written in place.
-        n_waiting: How many it shall have.
-        scale: 1 into gradients, minus the rate into weights.
-    """
-    for i in range(0, len(lines) - 1, 2):
-        one, other = lines[i], lines[i + 1]
-        first = settled[one]
-        settled[one] = n_waiting
-        # a line that is listed twice has its ticks by now, and takes the second way
-        if first == settled[other]:
-            settled[other] = n_waiting
-            _settle_pair(matrix, one, other, traces, errors, first, n_waiting, scale)
-        else:
-            _settle_line(matrix, one, traces, errors, first, n_waiting, scale)
-            first = settled[other]
-            settled[other] = n_waiting
-            _settle_line(matrix, other, traces, errors, first, n_waiting, scale)
-    if len(lines) % 2:
-        line = lines[len(lines) - 1]
-        first = settled[line]
-        settled[line] = n_waiting
-        _settle_line(matrix, line, traces, errors, first, n_waiting, scale)
-
-
-@inlined
-def _move_with_velocity(
-    weights: Floats,
-    velocity: Floats,
-    steps: Floats,
-    trace: np.float32,
-    error: Floats,
-    momentum: np.float32,
-) -> None:
-    for j in range(len(error)):
-        moved = momentum * velocity[j] + trace * error[j]
-        # left alone it would end as a denormal
-        moved = moved if abs(moved) >= TINY_MOMENT else ZERO
-        velocity[j] = moved
-        weights[j] -= steps[j] * moved
-
-
-@inlined
-def _move_and_add_up(
-    weights: Floats, gradient: Floats, steps: Floats, trace: np.float32, error: Floats
-) -> None:
-    for j in range(len(error)):
-        estimate = trace * error[j]
-        gradient[j] += estimate
-        weights[j] -= steps[j] * estimate
-
-
-@compiled
-def move_line(
-    plan: Plan,
-    rows: SlotRows,
-    steps: Floats,
-    at: int,
-    line: int,
-    traces: Floats,
-    errors: Floats,
-    first: int,
-    n_waiting: int,
-    rate: np.float32,
-) -> None:
-    """Move a line of weights by its waiting ticks, where velocities or squares take part.
-
-    Args:
-        plan: The bank's.
-        rows: The slot's, written in place.
-        steps: Scratch, as long as a line or longer.
-        at: Where the line lies in the rows.
-        line: Which of its matrix it is.
-        traces: eS at the waiting ticks, a line of the matrix in each column.
-        errors: d at the waiting ticks, as wide as the line.
-        first: The first tick that the line does not have yet.
-        n_waiting: How many it shall have.
-        rate: Of its layer.
-    """
-    n = errors.shape[1]
-    weights, gradient = rows.parameters[at : at + n], rows.gradients[at : at + n]
-    velocity, squares = rows.first_moment[at : at + n], rows.second_moment[at : at + n]
-    if plan.is_preconditioned:
-        for j in range(n):
-            steps[j] = rate / (np.sqrt(squares[j]) + plan.preconditioner_epsilon)
-    else:
-        steps[:n] = rate
-    for k in range(first, n_waiting):
-        trace, error = traces[k, line], errors[k]
-        if plan.momentum > ZERO:
-            _move_with_velocity(weights, velocity, steps, trace, error, plan.momentum)
-            if plan.is_preconditioned and trace != ZERO:
-                for j in range(n):
-                    gradient[j] += trace * error[j]
-        elif trace != ZERO:
-            _move_and_add_up(weights, gradient, steps, trace, error)
-
-
-@compiled
-def lines_of(plan: Plan, layer: int, row: Floats) -> Floats:
-    """Return a layer's lines ``[M, N]`` in a row of parameters or gradients."""
-    n_lines, n_neurons = plan.layers[layer, N_LINES], plan.layers[layer, N_NEURONS]
-    at = plan.layers[layer, LINES_AT]
-    return row[at : at + n_lines * n_neurons].reshape((n_lines, n_neurons))
-
-
-@compiled
-def add_up_layer(
-    sizes: Integers,
-    row: Floats,
-    all_traces: Floats,
-    all_errors: Floats,
-    all_settled: Integers,
     lines: Integers,
     n_waiting: int,
-    scale: np.float32,
+) -> None:
+    n_lines = len(settled)
+    for line in lines:
+        first = settled[line]
+        settled[line] = n_waiting
+        if first < n_waiting:
+            at = matrix_at + line * n_neurons
+            add_to_line(row, at, 0, n_neurons, traces[line:], n_lines, errors, first, n_waiting)
+
+
+@inlined
+def _add_magnitudes(sums: Floats, traces: Floats, n_waiting: int) -> None:
+    """Write the sum of each line's magnitudes over the waiting ticks ``[M]``."""
+    fill(sums, ZERO)
+    for k in range(n_waiting):
+        for line in range(len(sums)):
+            sums[line] += abs(traces[k * len(sums) + line])
+
+
+@compiled
+def _add_up_all(
+    row: Floats,
+    matrix_at: int,
+    n_neurons: int,
+    traces: Floats,
+    errors: Floats,
+    settled: Integers,
+    lines: Integers,
+    moves: Floats,
+    n_waiting: int,
+) -> None:
+    n_lines = len(settled)
+    _add_magnitudes(moves[:n_lines], traces, n_waiting)
+    n_whole = 0
+    for line in range(n_lines):
+        # a line whose traces are all zero has nothing to add; a NaN compares equal to nothing
+        if moves[line] != ZERO:
+            first = settled[line]
+            if first == 0:
+                lines[n_whole] = line
+                n_whole += 1
+            elif first < n_waiting:
+                at = matrix_at + line * n_neurons
+                add_to_line(row, at, 0, n_neurons, traces[line:], n_lines, errors, first, n_waiting)
+    n_in_fours = n_whole - n_whole % _FOUR
+    for i in range(0, n_in_fours, _FOUR):
+        _add_to_four(
+            row, matrix_at, n_neurons, traces, n_lines, lines[i : i + _FOUR], errors, n_waiting
+        )
+    for i in range(n_in_fours, n_whole):
+        at = matrix_at + lines[i] * n_neurons
+        add_to_line(row, at, 0, n_neurons, traces[lines[i] :], n_lines, errors, 0, n_waiting)
+
+
+@inlined
+def add_up_lines(
+    sizes: Integers, row: Floats, work: Workspace, lines: Integers, n_waiting: int
 ) -> None:
     """Bring some lines of a layer up to date where they only add up.
-
-    It is called often, and each array that goes into a call has a cost.
 
     Args:
         sizes: Of the layer, from the plan.
         row: Of parameters or gradients, written in place.
-        all_traces: The workspace's, like the next two.
-        all_errors: Likewise.
-        all_settled: Likewise.
+        work: The bank's scratch.
         lines: Which lines.
         n_waiting: How many ticks wait.
-        scale: 1 into gradients, minus the rate into weights.
     """
-    n_lines, n_neurons, at = sizes[N_LINES], sizes[N_NEURONS], sizes[LINES_AT]
-    matrix = row[at : at + n_lines * n_neurons].reshape((n_lines, n_neurons))
+    n_lines, n_neurons = sizes[N_LINES], sizes[N_NEURONS]
     place = sizes[LINES_BEFORE]
-    traces = all_traces[BLOCK * place : BLOCK * (place + n_lines)].reshape((BLOCK, n_lines))
-    settled = all_settled[place : place + n_lines]
-    place = sizes[NEURONS_BEFORE]
-    errors = all_errors[BLOCK * place : BLOCK * (place + n_neurons)].reshape((BLOCK, n_neurons))
-    _add_up(matrix, lines, traces, errors, settled, n_waiting, scale)
-
-
-@compiled
-def move_layer(
-    plan: Plan, layer: int, rows: SlotRows, work: Workspace, lines: Integers, n_waiting: int
-) -> None:
-    """Bring some lines of a layer up to date where velocities or squares take part."""
-    n_lines, n_neurons = plan.layers[layer, N_LINES], plan.layers[layer, N_NEURONS]
-    place = plan.layers[layer, LINES_BEFORE]
-    traces = work.traces[BLOCK * place : BLOCK * (place + n_lines)].reshape((BLOCK, n_lines))
     settled = work.settled[place : place + n_lines]
-    place = plan.layers[layer, NEURONS_BEFORE]
-    errors = work.errors[BLOCK * place : BLOCK * (place + n_neurons)].reshape((BLOCK, n_neurons))
-    rate, steps = -work.scales[layer], work.vectors[0]
-    for line in lines:
-        at = plan.layers[layer, LINES_AT] + line * n_neurons
-        first = settled[line]
-        settled[line] = n_waiting
-        move_line(plan, rows, steps, at, line, traces, errors, first, n_waiting, rate)
+    traces = work.traces[BLOCK * place : BLOCK * (place + n_lines)]
+    place = sizes[NEURONS_BEFORE]
+    errors = work.errors[BLOCK * place : BLOCK * (place + n_neurons)]
+    _add_up(row, sizes[LINES_AT], n_neurons, traces, errors, settled, lines, n_waiting)
 
 
-@compiled
-def settle_all(plan: Plan, rows: SlotRows, work: Workspace, n_waiting: int) -> None:
-    """Empty the block into weights with per-tick updates, else into gradients."""
-    if n_waiting == 0:
-        return
-    row = rows.parameters if plan.is_per_tick else rows.gradients
-    for layer in range(len(plan.layers)):
-        lines = work.all_lines[: plan.layers[layer, N_LINES]]
-        if plan.has_moments:
-            move_layer(plan, layer, rows, work, lines, n_waiting)
-        else:
-            add_up_layer(
-                plan.layers[layer],
-                row,
-                work.traces,
-                work.errors,
-                work.settled,
-                lines,
-                n_waiting,
-                work.scales[layer],
-            )
-    work.settled[:] = 0
+@inlined
+def add_up_layer(sizes: Integers, row: Floats, work: Workspace, n_waiting: int) -> None:
+    """Do for all lines of a layer what `add_up_lines` does for some."""
+    n_lines, n_neurons = sizes[N_LINES], sizes[N_NEURONS]
+    place = sizes[LINES_BEFORE]
+    settled = work.settled[place : place + n_lines]
+    traces = work.traces[BLOCK * place : BLOCK * (place + n_lines)]
+    place = sizes[NEURONS_BEFORE]
+    errors = work.errors[BLOCK * place : BLOCK * (place + n_neurons)]
+    at = sizes[LINES_AT]
+    _add_up_all(
+        row, at, n_neurons, traces, errors, settled, work.lines, work.line_values, n_waiting
+    )

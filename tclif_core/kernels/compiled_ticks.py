@@ -10,13 +10,16 @@ Shapes: as in `batch`; the bank's rows are flat, see `row_layout`.
 import numpy as np
 from numpy.typing import NDArray
 
-from tclif_core.kernels.compilation import compiled
+from tclif_core.kernels.compilation import entrance, inlined
 from tclif_core.kernels.compiled_filtering import filter_traces
 from tclif_core.kernels.compiled_layers import (
+    N_SCALARS,
+    ONE,
     ZERO,
     advance_eligibility,
     advance_neurons,
     advance_scalar_traces,
+    fill,
     find_dynamics,
     gather,
     list_active,
@@ -25,12 +28,19 @@ from tclif_core.kernels.compiled_layers import (
     take_surrogate,
 )
 from tclif_core.kernels.compiled_learning import learn as learn_tick
+from tclif_core.kernels.compiled_moving import move_all, move_lines
 from tclif_core.kernels.compiled_readout import advance_readout, filter_spikes, find_loss
-from tclif_core.kernels.compiled_settling import add_up_layer, lines_of, move_layer, settle_all
+from tclif_core.kernels.compiled_settling import (
+    add_up_layer,
+    add_up_lines,
+)
+from tclif_core.kernels.compiled_workbench import Workbench
 from tclif_core.kernels.cpu_plan import (
     BLOCK,
     ELIGIBILITY_AT,
     FIRST_TRACE_AT,
+    LINES_AT,
+    LINES_BEFORE,
     N_LINES,
     N_NEURONS,
     STATE_AT,
@@ -38,7 +48,6 @@ from tclif_core.kernels.cpu_plan import (
     Floats,
     Integers,
     Plan,
-    Rows,
     SlotRows,
     Workspace,
 )
@@ -51,7 +60,7 @@ from tclif_core.slot_bank import (
 )
 
 
-@compiled
+@inlined
 def _advance_layer(
     plan: Plan,
     layer: int,
@@ -80,25 +89,21 @@ def _advance_layer(
     lines, line_values = work.lines[:n_active], work.line_values[:n_active]
     if plan.is_per_tick and n_waiting > 0:
         if plan.has_moments:
-            move_layer(plan, layer, rows, work, lines, n_waiting)
+            move_lines(plan, layer, rows, work, lines, n_waiting)
         else:
-            add_up_layer(
-                plan.layers[layer],
-                rows.parameters,
-                work.traces,
-                work.errors,
-                work.settled,
-                lines,
-                n_waiting,
-                work.scales[layer],
-            )
+            add_up_lines(sizes, rows.parameters, work, lines, n_waiting)
     current = work.vectors[0, :n_neurons]
-    gather(current, lines_of(plan, layer, rows.parameters), lines, line_values)
+    at = sizes[LINES_AT]
+    matrix = rows.parameters[at : at + n_lines * n_neurons]
+    gather(current, matrix, lines, line_values)
     dynamics = work.dynamics[layer]
     if learns:
         at = sizes[ELIGIBILITY_AT]
-        pair = state[at : at + 2 * n_lines].reshape((2, n_lines))
-        advance_eligibility(pair[0], pair[1], lines, line_values, dynamics)
+        dendrite, soma = state[at : at + n_lines], state[at + n_lines : at + 2 * n_lines]
+        at = BLOCK * sizes[LINES_BEFORE] + n_waiting * n_lines
+        waiting = work.traces[at : at + n_lines]
+        scale = work.scales[layer]
+        advance_eligibility(dendrite, soma, lines, line_values, dynamics, waiting, scale)
     at = sizes[STATE_AT]
     neurons = state[at : at + 4 * n_neurons].reshape((4, n_neurons))
     dendrite_before, soma_before = work.vectors[1, :n_neurons], work.vectors[2, :n_neurons]
@@ -108,26 +113,31 @@ def _advance_layer(
     work.n_spiking[layer] = list_spikes(neurons[2], work.spiking[layer])
     if learns:
         at = sizes[FIRST_TRACE_AT]
-        n_pairs = (plan.traces >= 0).sum()
+        n_pairs = 0
+        for scalar in range(N_SCALARS):
+            n_pairs += plan.traces[scalar] >= 0
         pairs = state[at : at + 2 * n_pairs * n_neurons].reshape((2 * n_pairs, n_neurons))
         advance_scalar_traces(
             pairs, plan.traces, dendrite_before, soma_before, neurons[0], dynamics
         )
 
 
-@compiled
+@inlined
 def _begin_row(plan: Plan, state: Floats, work: Workspace, rate: float) -> None:
     """Make scratch that ticks hand on hold what it does before a row's first tick."""
-    work.settled[:] = 0
+    fill(work.settled, 0)
+    fill(work.has_steps, 0)
     for layer in range(len(plan.layers)):
         at = plan.layers[layer, STATE_AT] + 2 * plan.layers[layer, N_NEURONS]
         spikes = state[at : at + plan.layers[layer, N_NEURONS]]
         work.n_spiking[layer] = list_spikes(spikes, work.spiking[layer])
-    for n in range(len(work.scales)):
-        work.scales[n] = -rate * plan.layer_rates[n] if plan.is_per_tick else 1.0
+    only_adds_up = plan.is_per_tick and not plan.has_moments
+    for n in range(len(work.rates)):
+        work.rates[n] = rate * plan.layer_rates[n]
+        work.scales[n] = -work.rates[n] if only_adds_up else ONE
 
 
-@compiled
+@inlined
 def _report(
     y: Floats, sums: Doubles, n_ticks: int, logits: Floats, mean_probabilities: Floats
 ) -> None:
@@ -137,7 +147,21 @@ def _report(
         mean_probabilities[c] = sums[c] / np.float64(n_ticks)
 
 
-@compiled
+@inlined
+def _settle_all(plan: Plan, rows: SlotRows, work: Workspace, n_waiting: int) -> None:
+    """Empty the block into weights with per-tick updates, else into gradients."""
+    if n_waiting == 0:
+        return
+    row = rows.parameters if plan.is_per_tick else rows.gradients
+    for layer in range(len(plan.layers)):
+        if plan.has_moments:
+            move_all(plan, layer, rows, work, n_waiting)
+        else:
+            add_up_layer(plan.layers[layer], row, work, n_waiting)
+    fill(work.settled, 0)
+
+
+@inlined
 def _advance_row(
     plan: Plan,
     rows: SlotRows,
@@ -180,7 +204,9 @@ def _advance_row(
             )
             counters[FIRST_SPIKES + layer] += work.n_spiking[layer]
         spiking = work.spiking[n_layers - 1, : work.n_spiking[n_layers - 1]]
-        advance_readout(y, w_out, b_out, spiking, plan.readout_decay, work.probabilities, sums)
+        log_total = advance_readout(
+            y, w_out, b_out, spiking, plan.readout_decay, work.probabilities, sums
+        )
         if learns and plan.filters_readout_trace:
             at = plan.readout_trace_at
             filter_spikes(state[at : at + n_top + 1], top_spikes, plan.readout_decay)
@@ -194,7 +220,14 @@ def _advance_row(
         if label < 0:
             continue
         loss[tick] = find_loss(
-            plan.is_mean_squared, y, work.probabilities, label, target_values, tick, work.error
+            plan.is_mean_squared,
+            y,
+            work.probabilities,
+            log_total,
+            label,
+            target_values,
+            tick,
+            work.error,
         )
         sums[n_classes] += loss[tick]
         counters[LABELLED_TICKS] += 1
@@ -204,16 +237,14 @@ def _advance_row(
             # filtered traces are in the gradients already
             n_waiting += not plan.filters_hidden_traces
             if n_waiting == BLOCK:
-                settle_all(plan, rows, work, n_waiting)
+                _settle_all(plan, rows, work, n_waiting)
                 n_waiting = 0
-    settle_all(plan, rows, work, n_waiting)
+    _settle_all(plan, rows, work, n_waiting)
 
 
-@compiled
+@entrance
 def advance_rows(
-    plan: Plan,
-    rows: Rows,
-    work: Workspace,
+    bench: Workbench,
     slots: Integers,
     strands: Integers,
     learn: NDArray[np.bool_],
@@ -230,9 +261,7 @@ def advance_rows(
     """Advance the rows of a batch one after the other, see `batch.Batch` and `batch.AdvanceResult`.
 
     Args:
-        plan: The bank's.
-        rows: The bank's, written in place.
-        work: The bank's scratch.
+        bench: The bank's; its rows are written in place.
         slots: Of each row, like the next two ``[S]``.
         strands: Likewise.
         learn: Likewise.
@@ -246,6 +275,7 @@ def advance_rows(
         mean_probabilities: Likewise.
         loss: Likewise.
     """
+    plan, rows, work = bench.plan, bench.rows, bench.work
     for row in range(len(slots)):
         slot, strand = slots[row], strands[row]
         _advance_row(

@@ -15,6 +15,7 @@ from tclif_core.batch import AdvanceResult, Batch, EventBlock
 from tclif_core.hyperparameters import LearningSpec, NetworkSpec
 from tclif_core.kernels import compiled_updates as updates
 from tclif_core.kernels.compiled_ticks import advance_rows
+from tclif_core.kernels.compiled_workbench import lay_out
 from tclif_core.kernels.cpu_plan import make_plan, make_rows, make_workspace
 from tclif_core.optimizers import LARGEST_GRADIENT, OptimizerRows
 from tclif_core.slot_bank import SlotBank
@@ -35,9 +36,7 @@ class CpuKernel:
     def __init__(self, bank: SlotBank) -> None:
         """Lay out the loops for a bank of which nothing is missing here."""
         self._bank = bank
-        self._plan = make_plan(bank)
-        self._rows = make_rows(bank)
-        self._work = make_workspace(bank, self._plan)
+        self._lay_out()
 
     def advance(self, batch: Batch) -> AdvanceResult:
         """See `kernels.Kernel.advance`."""
@@ -47,13 +46,11 @@ class CpuKernel:
             target_values: NDArray[Any] = np.zeros((0, bank.network.classes), np.float32)
         else:
             target_values = batch.targets
-        if len(self._rows.rates) != bank.capacity:
+        if self._capacity != bank.capacity:
             # the bank has grown: its rows lie elsewhere now
-            self._rows = make_rows(bank)
+            self._lay_out()
         advance_rows(
-            self._plan,
-            self._rows,
-            self._work,
+            self._bench,
             _plain(batch.slots, np.int64),
             _plain(batch.strands, np.int64),
             _plain(batch.learn, np.bool_),
@@ -68,6 +65,11 @@ class CpuKernel:
             result.loss,
         )
         return result
+
+    def _lay_out(self) -> None:
+        bank, plan = self._bank, make_plan(self._bank)
+        self._bench = lay_out(plan, make_rows(bank), make_workspace(bank, plan))
+        self._capacity = bank.capacity
 
     def apply_update(self, slot: int) -> bool:
         """See `kernels.Kernel.apply_update`."""

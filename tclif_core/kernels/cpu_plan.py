@@ -4,6 +4,7 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from tclif_core.hyperparameters import SurrogateName
@@ -123,23 +124,26 @@ class Workspace(NamedTuple):
     """Scratch; nothing in it outlives a call.
 
     Attributes:
-        vectors: Current, potentials before the tick, neuron error on its way down; while lines
-            move also, in the first two, how far each number moves for its estimate and the traces
-            of the readout's lines ``[4, N max + 1 or C]``.
+        vectors: Current, potentials before the tick, neuron error on its way down; while the
+            readout moves the traces of its lines ``[4, N max + 1 or C]``.
         probabilities: ``[C]``.
         error: Of the readout ``[C]``.
         dynamics: Decays and couplings of the tick ``[layers, 4]``.
         lines: Active lines of a layer or the readout, or lines to settle ``[M max]``.
         line_values: What comes in on the active lines ``[M max]``.
-        all_lines: 0, 1, … ``[M max]``.
         spiking: Numbers of the neurons that spiked last ``[layers, N max]``.
         n_spiking: How many they are ``[layers]``.
-        traces: eS of a layer's lines at the waiting ticks, ``[BLOCK, M]`` for each layer.
+        traces: eS of a layer's lines at the waiting ticks, times its scale,
+            ``[BLOCK, M]`` for each layer.
         errors: d of a layer's neurons at the waiting ticks, ``[BLOCK, N]`` for each layer.
         signals: Learning signals of a layer's neurons, ``[N]`` for each layer.
         settled: How many of the waiting ticks each line already has, ``[M]`` for each layer.
-        scales: What multiplies an outer product, for each layer and then the readout
-            ``[layers + 1]``: minus the rate into weights, 1 into gradients.
+        rates: For each layer and then the readout ``[layers + 1]``.
+        scales: What multiplies an outer product that only adds up, likewise: minus the rate into
+            weights, 1 into gradients and where velocities or squares take part.
+        steps: How far each parameter moves for its estimate ``[P]`` where squares take part, else
+            for a line at a time.
+        has_steps: 1 if a line's steps are known, else 0, for lines of all layers and the readout.
     """
 
     vectors: Floats
@@ -148,14 +152,16 @@ class Workspace(NamedTuple):
     dynamics: Floats
     lines: Integers
     line_values: Floats
-    all_lines: Integers
     spiking: Integers
     n_spiking: Integers
     traces: Floats
     errors: Floats
     signals: Floats
     settled: Integers
+    rates: Floats
     scales: Floats
+    steps: Floats
+    has_steps: Integers
 
 
 def make_plan(bank: SlotBank) -> Plan:
@@ -227,23 +233,33 @@ def make_rows(bank: SlotBank) -> Rows:
 
 
 def make_workspace(bank: SlotBank, plan: Plan) -> Workspace:
-    """Make room for the loops of a bank; nothing in it needs a value but ``all_lines``."""
+    """Make room for the loops of a bank; nothing in it needs a value."""
     widest, n_classes, n_layers = max(bank.network.hidden), bank.network.classes, len(plan.layers)
     n_lines_in_all = int(plan.layers[:, N_LINES].sum())
-    most_lines = max(int(plan.layers[:, N_LINES].max()), bank.network.hidden[-1] + 1)
+    n_readout_lines = bank.network.hidden[-1] + 1
+    most_lines = max(int(plan.layers[:, N_LINES].max()), n_readout_lines)
+    n_steps = bank.parameter_layout.width if plan.is_preconditioned else max(widest, n_classes)
     return Workspace(
-        vectors=np.empty((4, max(widest + 1, n_classes)), np.float32),
-        probabilities=np.empty(n_classes, np.float32),
-        error=np.empty(n_classes, np.float32),
-        dynamics=np.empty((n_layers, len(SCALARS)), np.float32),
+        vectors=_floats(4, max(widest + 1, n_classes)),
+        probabilities=_floats(n_classes),
+        error=_floats(n_classes),
+        dynamics=_floats(n_layers, len(SCALARS)),
         lines=np.empty(most_lines, np.int64),
-        line_values=np.empty(most_lines, np.float32),
-        all_lines=np.arange(most_lines),
+        line_values=_floats(most_lines),
         spiking=np.empty((n_layers, widest), np.int64),
         n_spiking=np.empty(n_layers, np.int64),
-        traces=np.empty(BLOCK * n_lines_in_all, np.float32),
-        errors=np.empty(BLOCK * sum(bank.network.hidden), np.float32),
-        signals=np.empty(sum(bank.network.hidden), np.float32),
+        traces=_floats(BLOCK * n_lines_in_all),
+        errors=_floats(BLOCK * sum(bank.network.hidden)),
+        signals=_floats(sum(bank.network.hidden)),
         settled=np.empty(n_lines_in_all, np.int64),
-        scales=np.empty(n_layers + 1, np.float32),
+        rates=_floats(n_layers + 1),
+        scales=_floats(n_layers + 1),
+        steps=_floats(n_steps),
+        has_steps=np.empty(n_lines_in_all + n_readout_lines, np.int64),
     )
+
+
+def _floats(*shape: int) -> Floats:
+    # torch begins what it allocates on cache lines: a register that lies across two costs twice
+    array: Floats = torch.empty(shape).numpy()
+    return array

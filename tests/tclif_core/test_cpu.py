@@ -1,5 +1,6 @@
 """What is particular to the compiled backend."""
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -7,14 +8,22 @@ import numpy as np
 import pytest
 
 from tclif_core import EventBlock, Learner, LearningSpec, NetworkSpec, NeuronSpec
-from tclif_core.kernels import compilation, compiled_ticks, compiled_updates
+from tclif_core.kernels import (
+    compilation,
+    compiled_ticks,
+    compiled_updates,
+    compiled_workbench,
+)
 from tests.tclif_core.streams import (
     SEGMENT_RULES,
     SEGMENT_SGD,
     TICK_RULES,
     TICK_SGD,
     advance_one,
+    assert_same_bits,
     random_counts,
+    random_targets,
+    slot_tensors,
     small_network,
     targets_of,
 )
@@ -23,6 +32,7 @@ from tests.tclif_core.streams import (
 def _n_compiled() -> int:
     loops: tuple[Any, ...] = (
         compiled_ticks.advance_rows,
+        compiled_workbench.lay_out,
         compiled_updates.step_sgd,
         compiled_updates.step_adam,
         compiled_updates.step_rmsprop,
@@ -85,6 +95,26 @@ def test_input_in_double_precision_is_rounded_once() -> None:
 
     assert logits[0].dtype == logits[1].dtype == np.float32
     assert np.array_equal(logits[0], logits[1])
+
+
+@pytest.mark.parametrize("learning", [TICK_SGD, *TICK_RULES.values(), *SEGMENT_RULES.values()])
+def test_how_ticks_are_cut_changes_no_bit_of_layers_of_wide_and_narrow_tiles(
+    learning: LearningSpec,
+) -> None:
+    # 147 = 2 x 64 + 16 + 3 and 84 = 64 + 16 + 4: lines go through every loop that a tile has
+    network = small_network(inputs=20, hidden=(147, 84), classes=3)
+    x, targets = random_counts(41, 20), random_targets(41, 3)
+    tensors = []
+    # a block is 16 ticks: within it, one longer, one shorter, and ticks one by one
+    for cuts in ([41], [7, 17, 15, 2], [1] * 41):
+        learner = Learner(network, learning)
+        slot = learner.open(seed=1, rate=0.01)
+        for start, stop in pairwise(np.cumsum([0, *cuts])):
+            advance_one(learner, slot, x[start:stop], targets[start:stop])
+        tensors.append(slot_tensors(learner, slot))
+
+    assert_same_bits(tensors[0], tensors[1])
+    assert_same_bits(tensors[0], tensors[2])
 
 
 def test_scratch_of_one_session_does_not_reach_another() -> None:

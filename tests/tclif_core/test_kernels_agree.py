@@ -117,8 +117,10 @@ def test_all_numbers_agree_tick_by_tick(
         small_network(inputs=33, hidden=(17, 5), classes=11),
         # the readout has more lines than any layer
         small_network(inputs=7, hidden=(3, 33), classes=2, recurrent=False),
+        # wide tiles, a narrow one and a rest; more classes than a narrow tile has lanes
+        small_network(inputs=20, hidden=(147, 84), classes=19),
     ],
-    ids=["17-5", "3-33"],
+    ids=["17-5", "3-33", "147-84"],
 )
 def test_all_numbers_agree_with_every_option_of_learning(
     network: NetworkSpec, n_ticks: int, learning: LearningSpec
