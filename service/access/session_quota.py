@@ -111,6 +111,12 @@ class SessionQuota:
 
     def _check_memory(self, n_bytes: int) -> None:
         settings = self._settings
+        if n_bytes > settings.max_total_bytes:
+            # parking others would not help
+            raise QuotaExceeded(
+                f"the network alone takes {n_bytes} bytes; expected at most"
+                f" {settings.max_total_bytes}, which is session.max_total_bytes"
+            )
         if self._n_in_memory >= settings.max_sessions:
             raise MemoryFull(
                 f"{self._n_in_memory} sessions exist; expected fewer than"

@@ -3,7 +3,7 @@
 import pytest
 
 from service.access.session_quota import SessionQuota
-from service.errors import QuotaExceeded
+from service.errors import MemoryFull, QuotaExceeded
 from service.settings import QuotaSettings, SessionSettings
 
 
@@ -108,6 +108,17 @@ def test_a_session_that_grows_counts_without_being_refused() -> None:
     assert (bounded.bytes_in_memory, bounded.is_overfull) == (50, False)
     with pytest.raises(QuotaExceeded, match="all others 50; expected at most 150"):
         bounded.wake(131)
+
+
+def test_a_session_larger_than_all_memory_is_refused_and_nobody_parked_for_it() -> None:
+    bounded = quota(max_total_bytes=150, max_session_bytes=500)
+    bounded.reserve("a", 100)
+
+    with pytest.raises(QuotaExceeded, match=r"alone takes 151 .* at most 150, which is") as refusal:
+        bounded.wake(151)
+
+    # `MemoryFull` would say that it may help to park others
+    assert not isinstance(refusal.value, MemoryFull)
 
 
 def test_a_session_comes_back_whatever_its_size_may_be_now() -> None:
