@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tclif_core.batch import AdvanceResult, Batch, EventBlock
 from tclif_core.kernels.cuda_compilation import LAUNCH, find_device
-from tclif_core.kernels.cuda_plan import MOST_LINES, MOST_NEURONS, make_plan
+from tclif_core.kernels.cuda_plan import MOST_LAYERS, MOST_LINES, MOST_NEURONS, make_plan
 from tclif_core.kernels.cuda_ticks import advance_rows
 from tclif_core.kernels.cuda_update_plan import make_rules, make_update_plan
 from tclif_core.kernels.cuda_updates import update_rows
@@ -174,6 +174,7 @@ def what_is_missing(bank: SlotBank) -> str | None:
     asked = {
         f"numbers of type {bank.dtype}": bank.dtype != torch.float32,
         "filtered hidden traces": bank.learning.filter_hidden_traces,
+        f"more than {MOST_LAYERS} hidden layers": len(network.hidden) > MOST_LAYERS,
         f"more than {MOST_NEURONS} neurons or classes in a layer": widest > MOST_NEURONS,
         f"more than {MOST_LINES} input channels": lines > MOST_LINES,
     }

@@ -30,6 +30,9 @@ EVENTS_AT_ONCE = 32
 MOST_NEURONS = 1024
 """The widest layer, or most classes, that a tile holds a line of."""
 
+MOST_LAYERS = 4
+"""The most hidden layers: each is compiled apart, and sixteen took four minutes."""
+
 MOST_LINES = 2**16
 """The most input lines of a layer: their traces wait in scratch."""
 

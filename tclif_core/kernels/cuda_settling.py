@@ -133,6 +133,7 @@ def _settle_with_moments(
     b_weights = tl.load(walk.p_weights + tile.b_places, mask=tile.b_mask, other=0.0)
     b_velocity = _load_velocity(walk, tile, plan)
     b_weights, b_velocity = _move(b_weights, b_velocity, walk, tile, n_waiting, matrix, plan)
+    tl.debug_barrier()
     tl.store(walk.p_weights + tile.b_places, b_weights, mask=tile.b_mask)
     if plan.momentum > 0.0:
         tl.store(walk.p_velocity + tile.b_places, b_velocity, mask=tile.b_mask)
@@ -155,6 +156,7 @@ def _settle_sums(walk: Walk, tile: Tile, n_waiting: Scalar, matrix: MatrixPlan, 
     b_numbers = tl.load(p_numbers, mask=tile.b_mask, other=0.0)
     for tick in range(n_waiting):
         b_numbers += _estimate(walk, tile, tick, scale, matrix)
+    tl.debug_barrier()
     tl.store(p_numbers, b_numbers, mask=tile.b_mask)
 
 

@@ -143,4 +143,5 @@ def assert_same_bits(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor
     """Fail unless two sets of tensors are equal in every bit, NaNs included."""
     assert one.keys() == other.keys()
     for name, tensor in one.items():
-        assert tensor.numpy().tobytes() == other[name].numpy().tobytes(), name
+        ours, theirs = (one.cpu().numpy().tobytes() for one in (tensor, other[name]))
+        assert ours == theirs, name

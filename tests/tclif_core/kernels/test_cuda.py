@@ -324,6 +324,7 @@ def test_a_bank_that_grew_is_advanced_where_it_lies_now() -> None:
     [
         (NETWORK, SEGMENT_SGD, torch.float64, "numbers of type torch.float64"),
         (NETWORK, SEGMENT_RULES["hidden traces"], torch.float32, "filtered hidden traces"),
+        (small_network(hidden=(2,) * 5), SEGMENT_SGD, torch.float32, "more than 4 hidden layers"),
         (
             small_network(hidden=(1025,)),
             SEGMENT_SGD,
