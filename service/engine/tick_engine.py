@@ -16,6 +16,8 @@ from concurrent.futures import Future
 from functools import partial
 from typing import NamedTuple, TypeVar
 
+import torch
+
 from service.configuration.configuration import SessionConfiguration
 from service.engine.row_batch import Pair, advance, door, fail
 from service.engine.tick_costs import TickCosts
@@ -151,6 +153,8 @@ class TickEngine:
         session.network.leave()
 
     def _run(self) -> None:
+        # what torch does here is small; a second thread of its own would help little and then spin
+        torch.set_num_threads(1)
         while self._take_mail():
             if self._scheduler:
                 self._advance_batch()
