@@ -80,6 +80,12 @@ fuzz: install ## a million random messages, about 12 minutes
 test-compose: install ## bring docker-compose.yml up for real and try it; needs a container engine
 	$(BIN)/pytest tests/compose
 
+.PHONY: test-page
+test-page: install ## the page in a real Chromium; needs node, npm and a Chromium
+	@command -v npm >/dev/null || { echo "npm is missing: install Node.js 20 or newer" >&2; exit 1; }
+	npm ci --prefix tests/page
+	node --test --test-concurrency=1 tests/page/*.test.mjs
+
 .PHONY: coverage
 coverage: install ## tests with branch coverage
 	$(BIN)/coverage run -m pytest

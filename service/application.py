@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from service import VERSION
-from service.access.access import Access
+from service.access.access import PUBLIC_PATHS, Access
 from service.access.audit import Act, record
 from service.access.origin_check import PROBLEMS, OriginCheck, problem
 from service.access.request_form import RequestForm
@@ -26,7 +26,15 @@ from service.observation.session_series import SessionSeries
 from service.observation.telemetry import Telemetry
 from service.observation.tracing import NO_TRACING, Tracing, open_tracing
 from service.observation.vital_signs import VitalSignsReader
-from service.routes import http_models, http_routes, http_snapshots, monitor, websocket_route
+from service.routes import (
+    http_models,
+    http_routes,
+    http_snapshots,
+    monitor,
+    page,
+    session_watch,
+    websocket_route,
+)
 from service.routes.metrics_listener import MetricsListener
 from service.routes.response_count import ResponseCount
 from service.sessions.admission import Admission
@@ -255,11 +263,15 @@ def create_app(settings: Settings) -> FastAPI:
     # from the inside to the outside: who comes from a foreign page is not even asked for a token
     app.state.metrics = metrics
     app.add_middleware(RequestForm, settings=settings.listener)
-    app.add_middleware(Access, tokens=tokens, traffic=traffic)
+    files = page.read_files() if settings.listener.serves_page else {}
+    public_paths = PUBLIC_PATHS.union(files)
+    app.add_middleware(Access, tokens=tokens, traffic=traffic, public_paths=public_paths)
     app.add_middleware(OriginCheck, allowed_hosts=allowed_hosts)
     app.add_middleware(ResponseCount)
     app.include_router(http_routes.router)
     app.include_router(monitor.router)
+    app.include_router(session_watch.router)
+    app.include_router(page.router_of(files))
     app.include_router(http_snapshots.router)
     app.include_router(http_models.router)
     app.include_router(websocket_route.router)

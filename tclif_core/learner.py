@@ -377,6 +377,19 @@ class Learner:
         counters = self.bank.counters[slot, strand].cpu().numpy()
         return counters[FIRST_SPIKES:].copy(), int(counters[TICKS_SINCE_OPEN])
 
+    def last_spikes(
+        self, slot: SlotIndex, strand: Strand = Strand.LIVE
+    ) -> list[NDArray[np.bool_]]:
+        """Return which neurons ``[N]`` of each hidden layer spiked in a strand's last tick.
+
+        Raises:
+            ValueError: The slot is not open.
+        """
+        self.bank.check_open(slot)
+        state = self.bank.state_views(slot, strand)
+        layers = range(len(self.network.hidden))
+        return [state[f"layer{layer}.spikes"].numpy() > 0 for layer in layers]
+
     def warm_up(self) -> None:
         """Compile all that serving needs; a second call does nothing."""
         self._kernel.warm_up()

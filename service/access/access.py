@@ -59,8 +59,11 @@ class Access:
         tokens: TokenBook,
         traffic: TrafficQuota,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        public_paths: frozenset[str] = PUBLIC_PATHS,
     ) -> None:
         self._app = app
+        self._public_paths = public_paths
         self._tokens = tokens
         self._traffic = traffic
         self._audited = Allowance(AUDITED_REFUSALS_PER_S, AUDITED_REFUSALS_PER_S, clock)
@@ -74,7 +77,7 @@ class Access:
             return
         connection = HTTPConnection(scope)
         subject = begin_subject(peer=connection.client.host if connection.client else "-")
-        refusal = None if scope["path"] in PUBLIC_PATHS else self._refuse(connection, subject)
+        refusal = None if scope["path"] in self._public_paths else self._refuse(connection, subject)
         await (refusal or self._app)(scope, receive, send)
 
     def _refuse(self, connection: HTTPConnection, subject: LogSubject) -> ASGIApp | None:

@@ -16,6 +16,7 @@ from service.errors import InternalFailure
 from service.network.findings import Findings
 from service.network.learner_pool import LearnerPool, Seat
 from service.network.running_segment import RunningSegment
+from service.network.scope import Scope, show
 from service.network.seated_network import SeatedNetwork
 from service.network.teaching import Teaching
 from service.network.tick_tally import TickTally
@@ -60,6 +61,7 @@ class SessionNetwork:
         request = configuration.request
         self._carry_state = request.carry_state
         self.findings = Findings()
+        self.scopes: tuple[Scope, ...] = ()  # the event loop replaces it, whole
         self.teaching = Teaching(
             self._seated,
             self.running,
@@ -140,6 +142,7 @@ class SessionNetwork:
         n_ticks = row.block.n_ticks
         if row.strand is Strand.LIVE:
             first = self.running.n_ticks - self._row_tick
+            show(self.scopes, row, answer, self.seat, self.running.n_ticks)
             for prediction in self.running.advance(answer, self._stretch):
                 self._end_messages(prediction.tick - first - 1)
                 self.findings.predicted(prediction)

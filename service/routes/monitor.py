@@ -7,7 +7,7 @@ and no more than a few wait for it. A principal may watch from a few places at o
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from heapq import nlargest
 from typing import Annotated
@@ -81,16 +81,37 @@ class Monitors:
             # names of principals that watch no more are not remembered
             self._watching += Counter()
 
-    async def events(self, principal: Principal, every_s: float) -> AsyncIterator[ServerSentEvent]:
-        """Make an event at once and then one each ``every_s``, until the server ends."""
+    def sessions(self, principal: Principal, every_s: float) -> AsyncIterator[ServerSentEvent]:
+        """Tell how somebody's sessions are, at once and then each ``every_s``."""
+
+        async def view() -> JsonObject:
+            await self._vital_signs.refresh()
+            return self._view(principal)
+
+        return self.events(principal, every_s, "sessions", view)
+
+    async def events(
+        self,
+        principal: Principal,
+        every_s: float,
+        name: str,
+        view: Callable[[], Awaitable[JsonObject]],
+    ) -> AsyncIterator[ServerSentEvent]:
+        """Make an event at once and then one each ``every_s``, until the server ends.
+
+        Args:
+            principal: Who watches; once they would not be let in any more, it ends.
+            every_s: Time from one event to the next.
+            name: What the events are called.
+            view: Makes the data of one.
+        """
         number = 0
         while not self._ended.is_set():
             if not self._honours(principal):
                 yield _goodbye("unauthorized")
                 return
-            await self._vital_signs.refresh()
             number += 1
-            yield ServerSentEvent(event="sessions", id=str(number), data=self._view(principal))
+            yield ServerSentEvent(event=name, id=str(number), data=await view())
             try:
                 async with asyncio.timeout(every_s):
                     await self._ended.wait()
@@ -132,23 +153,24 @@ def _goodbye(reason: str) -> ServerSentEvent:
     return ServerSentEvent(event="goodbye", data={"reason": reason}, retry=RETRY_MS)
 
 
-def _monitors(request: Request) -> Monitors:
+def monitors_of(request: Request) -> Monitors:
+    """Return who watches the server."""
     monitors: Monitors = request.app.state.service.monitors
     return monitors
 
 
-async def _place(request: Request, principal: Caller) -> AsyncIterator[None]:
+async def hold_place(request: Request, principal: Caller) -> AsyncIterator[None]:
     """Hold a place until the last event is sent, or can't be."""
-    with _monitors(request).place(principal):
+    with monitors_of(request).place(principal):
         yield
 
 
-@router.get("/v1/monitor", response_class=EventSourceResponse, dependencies=[Depends(_place)])
+@router.get("/v1/monitor", response_class=EventSourceResponse, dependencies=[Depends(hold_place)])
 async def watch_sessions(
     request: Request,
     principal: Caller,
     every_ms: Annotated[int, Query(ge=250, le=60_000)] = 1000,
 ) -> AsyncIterator[ServerSentEvent]:
     """Tell how the caller's sessions are, again and again, as server-sent events."""
-    async for event in _monitors(request).events(principal, every_ms / 1000):
+    async for event in monitors_of(request).sessions(principal, every_ms / 1000):
         yield event

@@ -16,7 +16,7 @@ class TelemetrySettings(BaseModel):
     """Sessions with series of their own in ``/metrics``, the most recently active; 0 for none."""
 
     monitors: Annotated[int, Field(ge=0)] = 8
-    """Streams of ``/v1/monitor`` that one principal may read at a time."""
+    """Streams of ``/v1/monitor`` and of sessions' ``watch`` that one principal may read at once."""
 
 
 class TracingSettings(BaseModel):

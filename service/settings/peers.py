@@ -29,6 +29,9 @@ class ListenerSettings(BaseModel):
     key_file: Path | None = None
     """PEM file of its private key, without passphrase."""
 
+    serves_page: bool = True
+    """Whether ``/`` is the page for browsers; its files are public, what they show is not."""
+
     metrics_port: Annotated[int, Field(ge=0, le=65535)] | None = None
     """Where ``/metrics`` has a listener of its own, which asks for no token; 0 takes any free port.
     ``/metrics`` at ``port`` stays."""

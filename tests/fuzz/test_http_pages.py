@@ -10,8 +10,8 @@ from schemathesis.core.result import Ok
 from tests.end_to_end.conversation_partner import TIMEOUT_S
 from tests.end_to_end.running_server import START_TIMEOUT_S, ServerThread, server_thread
 
-ENDLESS = "/v1/monitor"
-"""It answers for as long as it is read."""
+ENDLESS = ["/v1/monitor", "/v1/sessions/{name}/watch"]
+"""They answer for as long as they are read."""
 
 N_OPERATIONS = 13
 """At least so many pages there are: none may get lost from the document unnoticed."""

@@ -50,7 +50,7 @@ async def test_an_event_tells_how_each_session_is() -> None:
     await ward.signs(session)
     ward.clock.advance(1.0)
 
-    [line] = lines(await next_event(monitors(ward).events(ALICE, AT_ONCE_S)))
+    [line] = lines(await next_event(monitors(ward).sessions(ALICE, AT_ONCE_S)))
 
     network = session.network
     assert line["session"] == "kitchen"
@@ -70,7 +70,7 @@ async def test_nobody_sees_the_sessions_of_another() -> None:
         await ward.open("same-name", principal)
         await ward.open(f"of-{principal}", principal)
 
-    told = lines(await next_event(monitors(ward).events(ALICE, AT_ONCE_S)))
+    told = lines(await next_event(monitors(ward).sessions(ALICE, AT_ONCE_S)))
 
     assert {line["session"] for line in told} == {"same-name", "of-alice"}
 
@@ -80,7 +80,7 @@ async def test_a_session_that_nothing_is_known_of_yet_is_told_without_its_networ
     await ward.open("new", "alice")
     ward.engine.holds_calls = True
 
-    [line] = lines(await next_event(monitors(ward).events(ALICE, AT_ONCE_S)))
+    [line] = lines(await next_event(monitors(ward).sessions(ALICE, AT_ONCE_S)))
 
     assert line["session"] == "new"
     assert "firing_rates" not in line
@@ -96,7 +96,7 @@ async def test_an_event_is_bounded_to_the_most_recently_active_sessions(
         ward.clock.advance(1.0)
         ward.live(await ward.open(name, "alice"), 0, 1)
 
-    event = await next_event(monitors(ward).events(ALICE, AT_ONCE_S))
+    event = await next_event(monitors(ward).sessions(ALICE, AT_ONCE_S))
 
     assert SHOWN_SESSIONS == 100
     assert [line["session"] for line in lines(event)] == ["c", "b"]
@@ -106,7 +106,7 @@ async def test_an_event_is_bounded_to_the_most_recently_active_sessions(
 async def test_every_event_is_made_when_it_is_taken() -> None:
     ward = Ward()
     session = await ward.open("a", "alice")
-    events = monitors(ward).events(ALICE, AT_ONCE_S)
+    events = monitors(ward).sessions(ALICE, AT_ONCE_S)
     first = lines(await next_event(events))
     # a reader that takes nothing meanwhile misses two segments and hears the last state
     for number in range(3):
@@ -120,7 +120,7 @@ async def test_every_event_is_made_when_it_is_taken() -> None:
 async def test_a_deleted_session_is_gone_from_the_next_event() -> None:
     ward = Ward()
     await ward.open("a", "alice")
-    events = monitors(ward).events(ALICE, AT_ONCE_S)
+    events = monitors(ward).sessions(ALICE, AT_ONCE_S)
     assert lines(await next_event(events))
 
     await ward.registry.delete(SessionKey("alice", "a"))
@@ -146,7 +146,7 @@ def test_a_principal_has_a_bounded_number_of_places_and_takes_none_of_another() 
 async def test_a_server_that_ends_says_goodbye_to_who_waits_and_who_comes() -> None:
     ward = Ward()
     watching = monitors(ward)
-    events = watching.events(ALICE, TIMEOUT_S)
+    events = watching.sessions(ALICE, TIMEOUT_S)
     await next_event(events)
     waiting = asyncio.ensure_future(next_event(events))
     await asyncio.sleep(0)
@@ -157,14 +157,14 @@ async def test_a_server_that_ends_says_goodbye_to_who_waits_and_who_comes() -> N
     assert (goodbye.event, goodbye.data) == ("goodbye", {"reason": "draining"})
     assert goodbye.retry is not None
     assert [event async for event in events] == []
-    late = [event.event async for event in watching.events(ALICE, TIMEOUT_S)]
+    late = [event.event async for event in watching.sessions(ALICE, TIMEOUT_S)]
     assert late == ["goodbye"]
 
 
 async def test_a_revoked_token_ends_the_stream() -> None:
     ward, honoured = Ward(), {ALICE}
     watching = Monitors(ward.registry, ward.reader, TelemetrySettings(), honoured.__contains__)
-    events = watching.events(ALICE, AT_ONCE_S)
+    events = watching.sessions(ALICE, AT_ONCE_S)
     assert (await next_event(events)).event == "sessions"
 
     honoured.clear()
@@ -268,4 +268,4 @@ async def test_the_principal_of_a_server_without_tokens_watches_its_own() -> Non
     ward = Ward()
     await ward.open("a", LOCAL.name)
 
-    assert lines(await next_event(monitors(ward).events(LOCAL, AT_ONCE_S)))
+    assert lines(await next_event(monitors(ward).sessions(LOCAL, AT_ONCE_S)))

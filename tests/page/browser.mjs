@@ -1,0 +1,76 @@
+/** A real Chromium with a page of the server, and a witness of everything it complains about. */
+
+import { existsSync } from "node:fs";
+
+const CANDIDATES = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+
+/** @param {string[]} args Further flags. */
+export async function launch(args = []) {
+  const executablePath = CANDIDATES.find((path) => path && existsSync(path));
+  if (!executablePath) {
+    throw new Error("no Chromium: `apt-get install chromium`, or name one in the variable CHROMIUM");
+  }
+  const { chromium } = await import("playwright-core");
+  return chromium.launch({
+    executablePath,
+    args: ["--no-sandbox", "--disable-gpu", "--autoplay-policy=no-user-gesture-required", ...args],
+  });
+}
+
+/**
+ * Opens a page and notes its console errors, failed requests and uncaught errors.
+ * @param {import("playwright-core").Browser} browser
+ * @param {string} url
+ * @param {object} [options] Of the context: size, theme, permissions.
+ */
+export async function openPage(browser, url, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  const page = await context.newPage();
+  /** @type {string[]} */
+  const complaints = [];
+  const note = (/** @type {string} */ text) => {
+    complaints.push(text);
+    // told at once: a test that waits in vain for what failed would not say why
+    console.error("the page complains:", text);
+  };
+  page.on("console", (message) => {
+    if (message.type() === "error" || message.type() === "warning") note(message.text());
+  });
+  page.on("pageerror", (error) => note(error.stack ?? String(error)));
+  await page.goto(url);
+  return { context, page, complaints };
+}
+
+/**
+ * How many pixels of a canvas are not empty.
+ * @param {import("playwright-core").Page} page
+ * @param {string} selector
+ */
+export const nPainted = (page, selector) =>
+  page.locator(selector).evaluate((/** @type {HTMLCanvasElement} */ canvas) => {
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    return data.filter((value, i) => i % 4 === 3 && value > 0).length;
+  });
+
+/**
+ * What axe-core finds wrong with a page as it stands: contrast, labels, roles.
+ * @param {import("playwright-core").Page} page
+ */
+export async function axeViolations(page) {
+  const { default: axe } = await import("axe-core");
+  await page.evaluate(axe.source);
+  const { violations } = await page.evaluate(() => globalThis.axe.run());
+  return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 120)).join(" ")}`);
+}
+
+/**
+ * Takes a picture of the whole page, where the variable PICTURES names a folder for them.
+ * @param {import("playwright-core").Page} page
+ * @param {string} name
+ */
+export async function picture(page, name) {
+  if (!process.env.PICTURES) return;
+  // a moment for pictures that were emptied by another size to fill
+  await page.waitForTimeout(4000);
+  await page.screenshot({ path: `${process.env.PICTURES}/${name}.png`, fullPage: true });
+}
