@@ -69,12 +69,11 @@ class SessionNetwork:
             window=settings.accuracy_window,
             carry_state=self._carry_state,
         )
-        # states that are carried or kept have to hold eligibility, whether a label is there or not
+        # states that are carried or kept have to hold eligibility, label or not
         keeps_states = isinstance(request.segmentation, SegmentedByWindow | Unsegmented)
         self._always_learns = self._carry_state or keeps_states
-        self._ahead_target = NO_TARGET
+        self._ahead_target, self._row_tick = NO_TARGET, 0
         self._row: Row | None = None
-        self._row_tick = 0
         # messages whose ticks are among the row's, and at which of its ticks they end
         self._row_ends: deque[tuple[int, Applied]] = deque()
         self._stretch: Stretch | None = None
