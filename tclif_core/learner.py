@@ -377,9 +377,7 @@ class Learner:
         counters = self.bank.counters[slot, strand].cpu().numpy()
         return counters[FIRST_SPIKES:].copy(), int(counters[TICKS_SINCE_OPEN])
 
-    def last_spikes(
-        self, slot: SlotIndex, strand: Strand = Strand.LIVE
-    ) -> list[NDArray[np.bool_]]:
+    def last_spikes(self, slot: SlotIndex, strand: Strand = Strand.LIVE) -> list[NDArray[np.bool_]]:
         """Return which neurons ``[N]`` of each hidden layer spiked in a strand's last tick.
 
         Raises:
