@@ -2,13 +2,15 @@
 
     data/shd_train.h5.gz                     a file in the layout of SHD, .h5 or .h5.gz
     data/fsdd                                a folder of sound files, through the cochlea
+    data/nmnist/train                        a folder of camera events, `clients.event_camera`
     shd:train  ssc:valid                     the published sets, downloaded once by tonic
     digits:english?n=600&voices=8&seed=7     synthesised digits: english, german, shd (both)
 
-Options follow a question mark, joined by ``&``. Files, folders, digits: ``channels`` of the sensor
-(700). Folders: ``layout``, ``speaker`` or ``label``. Published sets: ``folder``, where they are
-kept. Digits: ``n`` recordings, ``voices`` (``8`` for numbers 0 to 7, ``8-11`` for those four),
-``seed``.
+Options follow a question mark, joined by ``&``. Files, sound, digits: ``channels`` of the sensor
+(700). Folders of sound: ``layout``, ``speaker`` or ``label``. Folders of camera events: ``size``,
+``roi``, ``pool``, ``polarity``, ``time_scale`` (docs/sensors.md). Published sets: ``folder``, where
+they are kept. Digits: ``n`` recordings, ``voices`` (``8`` for numbers 0 to 7, ``8-11`` for those
+four), ``seed``.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,6 +19,8 @@ from typing import Final, TypeVar
 from urllib.parse import parse_qsl
 
 from clients.cochlea_design import CochleaSpec
+from clients.event_camera.event_folder import EventFolder, event_files
+from clients.event_camera.field_of_view import POLARITIES, FieldOfView, Polarity
 from clients.recordings import CochleaSensor, Recording, Source, UnreadableSource
 from clients.sound_folders import Layout, SoundFolder
 from clients.spike_files import DOWNLOADS, HEIDELBERG_SPLITS, SpikeFile, open_heidelberg
@@ -27,6 +31,7 @@ __all__ = ["KNOWN", "CochleaSensor", "Recording", "Source", "UnreadableSource", 
 KNOWN: Final = (
     "a file ending in .h5 or .h5.gz",
     "a folder of sound files",
+    "a folder of files of camera events",
     *(f"{name}:{part}" for name, parts in HEIDELBERG_SPLITS.items() for part in parts),
     *(f"digits:{language}" for language in WORDS),
 )
@@ -105,11 +110,47 @@ def _open_digits(language: str, options: _Options) -> SpokenDigits:
     return SpokenDigits(language, n=n, voices=voices, seed=seed, spec=spec)
 
 
-def _open_folder(folder: Path, options: _Options) -> SoundFolder:
+def _open_folder(folder: Path, options: _Options) -> Source:
+    if event_files(folder):
+        return _open_events(folder, options)
     layout = options.take("layout", _layout, None)
     spec = options.take("channels", _spec, CochleaSpec())
     options.refuse_others()
     return SoundFolder(folder, layout=layout, spec=spec)
+
+
+def _open_events(folder: Path, options: _Options) -> EventFolder:
+    size = options.take("size", _size, None)
+    region = options.take("roi", _region, None)
+    pool = options.take("pool", int, 1)
+    both: Polarity = "both"
+    polarity = options.take("polarity", _polarity, both)
+    time_scale = options.take("time_scale", float, 1.0)
+    options.refuse_others()
+
+    def view(size: tuple[int, int]) -> FieldOfView:
+        return FieldOfView(
+            size=size, region=region, pool=pool, polarity=polarity, time_scale=time_scale
+        )
+
+    return EventFolder(folder, size=size, view=view)
+
+
+def _size(text: str) -> tuple[int, int] | None:
+    width, _, height = text.partition("x")
+    return int(width), int(height)
+
+
+def _region(text: str) -> tuple[int, int, int, int] | None:
+    left, top, width, height = (int(number) for number in text.split(","))
+    return left, top, width, height
+
+
+def _polarity(text: str) -> Polarity:
+    for polarity in POLARITIES:
+        if text == polarity:
+            return polarity
+    raise ValueError(f"expected {', '.join(POLARITIES)}")
 
 
 def _spec(text: str) -> CochleaSpec:

@@ -9,6 +9,7 @@ business of the subclasses; `clients.datasets.open_source` picks one by a string
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,24 @@ class CochleaSensor:
 
     channels: int
     kind: str = "cochlea"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventCamera:
+    """An event camera: addresses are ``(polarity * height + y) * width + x``, all inputs."""
+
+    width: int
+    height: int
+    polarities: Literal[1, 2]
+    kind: str = "dvs"
+
+    @property
+    def channels(self) -> int:
+        """Addresses lie below it."""
+        return self.polarities * self.height * self.width
+
+
+Sensor: TypeAlias = CochleaSensor | EventCamera
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -82,7 +101,7 @@ class Source(ABC):
         classes: Names of the classes; a recording's ``label`` is an index into them.
     """
 
-    def __init__(self, name: str, sensor: CochleaSensor, classes: Sequence[str]) -> None:
+    def __init__(self, name: str, sensor: Sensor, classes: Sequence[str]) -> None:
         self.name = name
         self.sensor = sensor
         self.classes = tuple(classes)
@@ -127,3 +146,8 @@ class Source(ABC):
         """
         if not 0 <= index < len(self):
             raise IndexError(f"{self.name}: recording {index} of 0 to {len(self) - 1}")
+
+
+def numbers_first(name: str) -> tuple[bool, int, str]:
+    """Sort key for names of classes that puts 2 before 10, and numbers before words."""
+    return (not name.isdecimal(), int(name) if name.isdecimal() else 0, name)

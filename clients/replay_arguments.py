@@ -13,8 +13,10 @@ import numpy as np
 from clients.argument_types import count, sizes
 from clients.credentials import TOKEN_VARIABLE
 from clients.datasets import KNOWN, Recording, Source
+from clients.recordings import EventCamera
 from service.wire_protocol import (
     CochleaSensor,
+    DvsSensor,
     LearningRequest,
     NetworkRequest,
     Open,
@@ -75,7 +77,7 @@ class Arguments:
             every_ticks = max(1, round(self.speed / _PREDICTIONS_PER_S / self.tick_us * 1e6))
         return Open(
             session=self.session,
-            sensor=CochleaSensor(channels=source.sensor.channels),
+            sensor=_sensor(source),
             network=NetworkRequest(hidden=self.hidden, classes=source.classes),
             tick_us=self.tick_us,
             segmentation=self._segmentation(),
@@ -168,6 +170,13 @@ def parse(command_line: Sequence[str] | None) -> Arguments:
     add("--plain", action="store_true", help="write lines instead of drawing a picture")
     add("--json", type=Path, metavar="FILE", help="write the result and the accuracy curve there")
     return Arguments(**vars(parser.parse_args(command_line)))
+
+
+def _sensor(source: Source) -> CochleaSensor | DvsSensor:
+    sensor = source.sensor
+    if isinstance(sensor, EventCamera):
+        return DvsSensor(width=sensor.width, height=sensor.height, polarities=sensor.polarities)
+    return CochleaSensor(channels=sensor.channels)
 
 
 def _speed(text: str) -> float | None:

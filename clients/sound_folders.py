@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from clients.cochlea_design import CochleaSpec
 from clients.optional_packages import import_optional
-from clients.recordings import UnreadableSource
+from clients.recordings import UnreadableSource, numbers_first
 from clients.sound_source import Sound, SoundSource
 
 SUFFIXES: Final = (".wav", ".flac", ".ogg")
@@ -65,7 +65,7 @@ class SoundFolder(SoundSource):
         self._folder = folder
         chosen = layout or _layout_of(paths)
         self._takes = [_take(path, chosen) for path in paths]
-        names = sorted({take.label_name for take in self._takes}, key=_numbers_first)
+        names = sorted({take.label_name for take in self._takes}, key=numbers_first)
         self._labels = {name: label for label, name in enumerate(names)}
         super().__init__(folder.name, names, spec=spec)
 
@@ -107,8 +107,3 @@ def _take(path: Path, layout: Layout) -> _Take:
     if not label_name or not number.isdecimal():
         raise UnreadableSource(f"{path}: expected a name like <label>_<take>{path.suffix}")
     return _Take(path, label_name, path.parent.name)
-
-
-def _numbers_first(name: str) -> tuple[bool, int, str]:
-    """Sort key that puts 2 before 10, and numbers before words."""
-    return (not name.isdecimal(), int(name) if name.isdecimal() else 0, name)

@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from clients.recordings import Recording, Source
+from clients.recordings import Recording, Source, numbers_first
 from tclif_core import EventBlock
 from tclif_core.training.examples import Example
 
@@ -105,7 +105,7 @@ def divide(
     Raises:
         ValueError: There is no such speaker, or nobody is left to learn from.
     """
-    known = sorted({example.group for example in examples}, key=_numbers_first)
+    known = sorted({example.group for example in examples}, key=numbers_first)
     if speakers is None and share == 0.0:
         return Division(list(examples), [], "nothing")
     if speakers is None and (len(known) == 1 or "" in known):
@@ -150,8 +150,3 @@ def _divide_recordings(examples: Sequence[Example], share: float, seed: int) -> 
     training = [example for place, example in enumerate(examples) if place not in drawn]
     validation = [example for place, example in enumerate(examples) if place in drawn]
     return Division(training, validation, f"{n_held_out} recordings")
-
-
-def _numbers_first(name: str) -> tuple[bool, int, str]:
-    """Sort key that puts 2 before 10, and numbers before names."""
-    return (not name.isdecimal(), int(name) if name.isdecimal() else 0, name)

@@ -1,12 +1,15 @@
 """The command line of ``tclif-replay``."""
 
 import itertools
+from pathlib import Path
 
 import pytest
 
+from clients.datasets import open_source
 from clients.replay_arguments import DEFAULT_URL, parse
 from service.wire_protocol import (
     CochleaSensor,
+    DvsSensor,
     LearningRequest,
     NetworkRequest,
     ReportRequest,
@@ -30,6 +33,16 @@ def test_a_source_alone_is_enough() -> None:
     assert request.learning == LearningRequest(mode="delayed", optimizer="adam", rate=0.0005)
     assert request.report == ReportRequest(every_ticks=0, probabilities=False)
     assert (request.session, request.tick_us, request.seed) == (None, 5000, None)
+
+
+def test_a_camera_is_asked_for_as_it_is_streamed(tmp_path: Path) -> None:
+    (tmp_path / "left_1.bin").write_bytes(b"")
+    source = open_source(f"{tmp_path}?pool=2&polarity=merged")
+
+    request = parse(["folder"]).request(source, with_picture=False)
+
+    # 34 x 34 pixels, pooled
+    assert request.sensor == DvsSensor(width=17, height=17, polarities=1)
 
 
 def test_what_is_given_is_asked_for() -> None:

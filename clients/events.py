@@ -1,0 +1,73 @@
+"""``tclif-events``: recordings of an event camera as live input, or a look into their files.
+
+    tclif-events ../shared/data/nmnist/train --pool 2 --speed max --passes 3
+    tclif-events --inspect recording.raw
+
+Streams a folder of event files as `tclif-replay` does, with all of its options, and with those of
+the camera: the region of interest, pooling, polarity, time scale. ``--inspect`` tells how many
+events a file has, from when to when, and what of it is damaged. Exit codes are those of
+`tclif-replay`; of ``--inspect`` 0, or 1 if the file can't be read.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import urlencode
+
+from clients import replay
+from clients.argument_types import count
+from clients.event_camera.event_file import SUFFIXES, read_event_file
+from clients.event_camera.field_of_view import POLARITIES
+from clients.optional_packages import MissingPackage
+
+_OF_THE_CAMERA = ("size", "roi", "pool", "polarity", "time_scale")
+
+
+def main(command_line: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    arguments, others = _parser().parse_known_args(command_line)
+    if arguments.inspect:
+        return _inspect(Path(arguments.source))
+    chosen = {name: getattr(arguments, name) for name in _OF_THE_CAMERA}
+    query = urlencode({name: value for name, value in chosen.items() if value is not None})
+    source = f"{arguments.source}?{query}" if query else arguments.source
+    return replay.main([source, *others])
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tclif-events",
+        description="Stream a folder of event files to a server as a live camera.",
+        epilog=f"Files end in {', '.join(SUFFIXES)}. Other options are those of tclif-replay.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("source", metavar="FOLDER", help="files <label>_<take>.bin, or a folder for each label")
+    add("--inspect", action="store_true", help="only tell what is in the file of that name")
+    add("--size", metavar="WxH", help="of the camera, where its files do not tell")
+    add("--roi", metavar="X,Y,W,H", help="stream only this part of the picture")
+    add("--pool", type=count, metavar="N", help="make NxN pixels one input")
+    add("--polarity", choices=POLARITIES, help="inputs of their own (both), one, or only one kind")
+    add("--time-scale", type=float, metavar="F", help="multiply times, 2 is half as fast")
+    return parser
+
+
+def _inspect(path: Path) -> int:
+    try:
+        decoded = read_event_file(path)
+    except (MissingPackage, OSError, ValueError) as error:
+        sys.stderr.write(f"tclif-events: {error}\n")
+        return 1
+    events = decoded.events
+    size = "unknown" if decoded.size is None else "{}x{}".format(*decoded.size)
+    line = f"{path}: {len(events)} events, size {size}"
+    if len(events):
+        first, last = int(events.times_us.min()), int(events.times_us.max())
+        line += f", {(last - first) / 1e6:.6f} s from {first} us, {events.polarity.mean():.3f} on"
+    sys.stdout.write("\n".join([line, *(f"damaged: {part}" for part in decoded.damage)]) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
