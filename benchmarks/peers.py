@@ -4,9 +4,10 @@
 
 One core. Each peer is a process that waits for its turn (`peer_runs`); all take turns within a
 round, and the ratio is that of the medians. ``--python`` names the interpreter of an environment
-that has snnTorch and SpikingJelly beside what this project needs; peers that are not installed are
-named with the reason. Writes ``benchmarks/results/peers.json`` and ``docs/figures/peers.png``,
-appends to ``benchmarks/RESULTS.md``.
+that has snnTorch and SpikingJelly beside what this project needs; peers not installed are named
+with the reason. braintrace has no runner here, so nothing is said about it. Writes
+``benchmarks/results/peers.json`` and ``docs/figures/peers.png``, appends to
+``benchmarks/RESULTS.md``.
 """
 
 import argparse
@@ -38,8 +39,6 @@ DIFFERENCES = {
     " 100 ticks",
     "SpikingJelly": "weights SHARED by all sessions, leaky neurons, offline: backpropagation"
     " through 100 ticks",
-    "braintrace": "own weights, e-prop as its pp_prop; needs JAX. No runner here yet: its figures"
-    " are not measured by this command",
 }
 
 Line = dict[str, Any]

@@ -150,7 +150,7 @@ def main() -> int:
     parser.add_argument("--sessions", type=int, help="run so many, spread and then together")
     options = parser.parse_args()
     command = f"python -m benchmarks.service --seconds {options.seconds:g}"
-    print(HEAD)
+    print(HEAD, flush=True)
     with local_server() as host:
         if options.sessions is None:
             name, command = "service", f"{command} --most {options.most}"
