@@ -36,8 +36,9 @@ SECTIONS: dict[str, dict[str, object]] = {
         "inbox_ticks": 128,
         "inbox_messages": 64,
     },
-    # bad manners cost so many connections that a quota would refuse them sooner or later
+    # bad manners cost so many connections, and so many sessions, that the server would refuse some
     "quota": {"connections_per_minute": 1_000_000},
+    "admission": {"new_load": 1e9, "known_load": 1e9},
 }
 
 OPENING = SMALL_OPEN | {
