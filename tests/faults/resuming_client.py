@@ -15,7 +15,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake
 from websockets.typing import Subprotocol
 
-from tests.end_to_end.conversation_partner import Heard
+from tests.end_to_end.conversation_partner import TIMEOUT_S, Heard
 from tests.faults.lesson_stream import LessonStream
 
 Leave = Literal["abort", "mid_frame", "in_handshake", "in_open"]
@@ -127,9 +127,11 @@ class ResumingClient:
 
     @property
     def is_done(self) -> bool:
-        """Whether the server has everything."""
+        """Whether the server has everything, and all its answers came."""
         is_durable = not self._until_durable or self.durable == self.n_messages
-        return self.applied == self.n_messages and is_durable
+        n_answers = len(self.finals) + len(self.learned)
+        has_heard = n_answers == len(self._stream.answers)
+        return self.applied == self.n_messages and has_heard and is_durable
 
     async def run(self) -> None:
         """Stream everything."""
@@ -230,6 +232,7 @@ class ResumingClient:
         return next_sequence
 
     async def _write(self, socket: ClientConnection, visit: Visit, next_sequence: int) -> None:
+        await self._hear_answers_to(next_sequence - 1)
         messages = self._stream.messages
         leave_at = next_sequence + visit.after if visit.leave else len(messages) + 1
         for sequence in range(next_sequence, min(leave_at, len(messages) + 1)):
@@ -245,6 +248,20 @@ class ResumingClient:
             self._begin_frame(socket, messages[leave_at - 1])
         if not visit.leave:
             await asyncio.Event().wait()
+
+    async def _hear_answers_to(self, applied: int) -> None:
+        """Wait for the finals and lessons of all that is applied.
+
+        A server says again only the last of them: who lost some and sends on may lose them for
+        good, on a wire that is cut again and again.
+        """
+        async with asyncio.timeout(TIMEOUT_S):
+            while not all(
+                number in (self.finals if kind == "final" else self.learned)
+                for sequence, kind, number in self._stream.answers
+                if sequence <= applied
+            ):
+                await self._wait_for_progress()
 
     def _is_above(self, sequence: int) -> bool:
         return self.ceiling is not None and sequence > self.ceiling
@@ -280,8 +297,10 @@ class ResumingClient:
         match message["type"]:
             case "prediction" if message["final"]:
                 self._note(self.finals, {**message, "skipped": 0})
+                self._tell_of_progress()
             case "learned":
                 self._note(self.learned, message)
+                self._tell_of_progress()
             case "ack":
                 self._acknowledge(message)
             case "error":
