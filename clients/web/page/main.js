@@ -2,6 +2,7 @@
 
 import { Monitor } from "./monitor.js";
 import { Server, explained } from "./server.js";
+import { Teaching } from "./teaching.js";
 import { askForToken } from "./token_dialog.js";
 
 const status = /** @type {HTMLElement} */ (document.getElementById("status"));
@@ -10,6 +11,7 @@ const server = new Server(sessionStorage);
 
 /** @type {Promise<void> | undefined} */
 let asking;
+let isWell = false;
 
 /** @param {string} refused */
 function ask(refused) {
@@ -32,12 +34,16 @@ async function meet(problem) {
     await ask(server.token === undefined ? "" : explained(problem));
     return;
   }
+  isWell = false;
   say(`${explained(problem)} Trying again …`, true);
 }
 
 changeToken.addEventListener("click", () => void ask("").then(() => location.reload()));
 
-new Monitor(server, meet, () => {
+const monitor = new Monitor(server, meet, () => {
+  if (!isWell) void teaching.offerModels();
+  isWell = true;
   changeToken.hidden = server.token === undefined;
   say(`Connected to ${location.host}`, false);
 });
+const teaching = new Teaching(server, (session) => monitor.choose(session));
