@@ -119,7 +119,7 @@ test("a voice is heard, taught, and untaught", async () => {
   const file = await readFile(await download.path());
   // safetensors: the length of a JSON header, then the header
   assert.ok("readout.w" in JSON.parse(file.subarray(8, 8 + Number(file.readBigUInt64LE())).toString()));
-  await page.getByRole("button", { name: "Stop" }).click();
+  await page.getByRole("button", { name: "Stop", exact: true }).click();
   await page.getByText("The session stays on the server").waitFor();
   assert.deepEqual(complaints, []);
   await context.close();
