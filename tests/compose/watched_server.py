@@ -19,7 +19,7 @@ import yaml
 
 from tests.compose.dashboard_data import TIMEOUT_S, without_data
 from tests.docker.dashboard import GRAFANA
-from tests.end_to_end.conversation_partner import connected, label
+from tests.end_to_end.conversation_partner import SMALL_OPEN, connected, label
 from tests.end_to_end.running_server import server_thread
 
 PATIENCE_S = 300.0
@@ -142,11 +142,15 @@ def _wait_until_scraped(prometheus: str) -> None:
 
 
 async def _be_refused(url: str) -> None:
-    """Hear of a label for a segment that never was, and leave: errors and closes have data."""
+    """Label a segment that never was, and ask for too much: errors and refusals have data."""
     async with connected(url) as partner:
         await partner.open(session="rude")
         await partner.send(label(9, 0))
         await partner.settle()
+    async with connected(url) as partner:
+        huge = {"hidden": [2048, 2048], "classes": 2}
+        await partner.say(SMALL_OPEN | {"session": "huge", "network": huge})
+        await partner.closed()
 
 
 def _free_port() -> int:
