@@ -35,6 +35,7 @@ from service.sessions.session_registry import SessionRegistry
 from service.sessions.sessions import Session
 from service.sessions.snapshot_keeper import told
 from service.settings import SocketSettings
+from service.stream.intake import SessionMessage
 from service.wire_protocol import (
     SUBPROTOCOL,
     ClientMessage,
@@ -134,6 +135,11 @@ class Connection:
         """How the server closed it, None while it did not."""
         return self._outbox.close_code
 
+    @property
+    def _is_heard(self) -> bool:
+        """Whether messages count: no other connection took over, the server is not ending."""
+        return not (self._is_fenced or self._outbox.finished.is_set())
+
     async def serve(self) -> None:
         """Read and write until either side ends the connection."""
         reader = asyncio.create_task(self._guarded(self._read()))
@@ -192,8 +198,7 @@ class Connection:
             self._silence.wait()
             message = await self._receive()
             self._silence.heard()
-            # the connection was taken over, or the server told to end, while it waited for this
-            if not (self._is_fenced or self._outbox.finished.is_set()):
+            if self._is_heard:
                 await self._take(message)
 
     def _end_silence(self, limit_s: float) -> None:
@@ -225,23 +230,36 @@ class Connection:
         if disposition is Disposition.DROP:
             return
         session = await self._awake()
+        if not self._is_heard:
+            # it was taken over, or the server told to end, while its session was brought back
+            return
         if disposition is Disposition.RESEND:
             self._outbox.acknowledge_again()
         elif isinstance(message, Close):
             await self._close(session, message, arrived_s)
         else:
-            n_events = message.count if isinstance(message, EventFrame) else 0
-            self._telemetry.events_came(n_events)
-            dropped = session.intake.segmentation.counters
-            session.accept(message, arrived_s, refusal)
-            if isinstance(message, SnapshotRequest):
-                self._registry.keeper.request(session)
-            self._telemetry.events_dropped(dropped, session.intake.segmentation.counters)
-            if session.pace.is_ahead:
-                # what has come already would be taken in at one go; others have their turn first
-                await asyncio.sleep(0)
-            await session.backlog.wait_for_room()
-            self._telemetry.paced(await self._traffic.pace(n_events))
+            await self._apply(session, message, arrived_s, refusal)
+
+    async def _apply(
+        self,
+        session: Session,
+        message: SessionMessage,
+        arrived_s: float,
+        refusal: Refusal | None,
+    ) -> None:
+        """Hand a message to the session, and wait until the next one may be read."""
+        n_events = message.count if isinstance(message, EventFrame) else 0
+        self._telemetry.events_came(n_events)
+        dropped = session.intake.segmentation.counters
+        session.accept(message, arrived_s, refusal)
+        if isinstance(message, SnapshotRequest):
+            self._registry.keeper.request(session)
+        self._telemetry.events_dropped(dropped, session.intake.segmentation.counters)
+        if session.pace.is_ahead:
+            # what has come already would be taken in at one go; others have their turn first
+            await asyncio.sleep(0)
+        await session.backlog.wait_for_room()
+        self._telemetry.paced(await self._traffic.pace(n_events))
 
     async def _awake(self) -> Session:
         """Return the session, brought back if it left memory while the connection was silent."""

@@ -3,6 +3,7 @@
 import asyncio
 import itertools
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -18,6 +19,7 @@ from service.sessions.sessions import Session
 from service.settings import QuotaSettings, SessionSettings, SocketSettings
 from service.wire_protocol import Open, encode_event_frame
 from tests.service.hand_engine import HandEngine
+from tests.service.household import TIMEOUT_S, Household
 from tests.service.open_requests import open_request
 from tests.service.unstored import unstored_registry
 
@@ -122,3 +124,59 @@ async def test_a_flood_ahead_of_real_time_lets_others_have_their_turn_after_each
 
     # the first frame completes no tick, so the two after the mark may come together
     assert max(after - before for before, after in itertools.pairwise(seen)) <= 3
+
+
+class RousingSocket(OpeningSocket):
+    """Says ``open`` and, once it is let, begins a segment."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.may_speak = asyncio.Event()
+        self._n_received = 0
+
+    @override
+    async def receive(self) -> dict[str, object]:
+        """Return the next of the two messages, then wait for ever."""
+        self._n_received += 1
+        if self._n_received == 2:
+            await self.may_speak.wait()
+            return {"type": "websocket.receive", "text": json.dumps(_BEGIN)}
+        return await super().receive()
+
+    async def close(self, _: int) -> None:
+        """End."""
+
+
+async def test_who_is_taken_over_while_its_session_is_roused_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = Household(tmp_path / "data", sleep_after_s=60.0)
+    socket = RousingSocket()
+    connection = Connection(
+        cast("WebSocket", socket),
+        Principal("p"),
+        traffic=TrafficQuota(QuotaSettings()).of("p"),
+        registry=house.registry,
+        settings=SocketSettings(),
+        telemetry=Telemetry(),
+    )
+    really_rouse = house.registry.rouse
+
+    async def rouse_too_late(session: Session) -> Session:
+        await house.registry.open(open_request(), Outbox(SocketSettings(), house.clock), "p")
+        return await really_rouse(session)
+
+    monkeypatch.setattr(house.registry, "rouse", rouse_too_late)
+    serving = asyncio.create_task(connection.serve())
+    await house.until(lambda: any(session.is_attached for session in house.registry))
+    [left] = house.registry
+    await house.until(lambda: not left.backlog.inbox)
+    house.clock.advance(60.0)
+    await house.registry.tend()
+    assert left.is_dormant
+    socket.may_speak.set()
+    await asyncio.wait_for(serving, TIMEOUT_S)
+
+    [session] = house.registry
+    assert session.is_attached
+    assert session.received == 0
