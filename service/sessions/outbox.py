@@ -109,9 +109,7 @@ class Outbox:
             self._set_alarm()
             await self._wake.wait()
         messages = [self._told(message) for message in self._messages]
-        self._messages.clear()
-        self._n_left_out.clear()
-        self._n_passing = 0
+        self._empty()
         if self._ack is not None and self._ack_leaves(has_company=bool(messages)):
             messages.append(self._ack)
             self._note_sent(self._ack)
@@ -151,10 +149,16 @@ class Outbox:
             self._thin()
         n_messages = len(self._messages)
         if n_messages > self._settings.outbox_messages:
-            self._messages.clear()
+            self._empty()
             self.fail(
                 SlowReader(f"{n_messages} messages wait to be read; expected a faster reader")
             )
+
+    def _empty(self) -> None:
+        self._messages.clear()
+        # what is counted by identity may not outlive what it identifies
+        self._n_left_out.clear()
+        self._n_passing = 0
 
     def _thin(self) -> None:
         """Leave out the oldest non-final prediction; the one after it will say that it is missing.
