@@ -15,10 +15,9 @@ class DormantSessions:
     def __init__(self) -> None:
         self._left: dict[SessionKey, Session] = {}
 
-    def __contains__(self, key: SessionKey) -> bool:
-        """Tell whether a connection is attached to a parked session."""
-        session = self._left.get(key)
-        return session is not None and session.is_attached
+    def get(self, key: SessionKey) -> Session | None:
+        """Return what is left of a parked session, if its connection has not long gone."""
+        return self._left.get(key)
 
     def put(self, session: Session) -> None:
         """Keep what is left of a session that leaves memory with its connection."""

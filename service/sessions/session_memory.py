@@ -80,9 +80,13 @@ class SessionMemory:
         # lives as long as anybody holds it or waits for it
         return self._locks.setdefault(key, asyncio.Lock())
 
-    def is_expired(self, used_s: float) -> bool:
-        """Tell whether a session that was last used then is to be deleted."""
-        return self._clock() - used_s >= self._storage_settings.expire_after_s
+    def is_expired(self, key: SessionKey) -> bool:
+        """Tell whether nobody used a session for so long that it is to be deleted."""
+        # whoever is attached uses it, asleep or not
+        there = self.sessions.get(key) or self.dormant.get(key) or self._archive.parked(key)
+        if there is None:
+            return False
+        return self._clock() - there.used_s >= self._storage_settings.expire_after_s
 
     async def take_stock(self) -> None:
         """Find the sessions that an earlier server stored.
@@ -171,7 +175,7 @@ class SessionMemory:
         manifest = self._archive.parked(key)
         if manifest is None:
             return None
-        if self.is_expired(manifest.used_s):
+        if self.is_expired(key):
             try:
                 await self.erase(key)
             except StorageFailure as error:
@@ -235,7 +239,8 @@ class SessionMemory:
                 _log.warning("not parked: %s", error, extra=session.log_fields)
                 return False
             if session.is_attached:
-                if newest.manifest.applied != session.received:
+                # a message without a number moves no count but that of the backlog
+                if newest.manifest.applied != session.received or session.backlog.n_messages:
                     # it was heard of meanwhile
                     return False
                 # from here on its connection asks for it before it says anything to it

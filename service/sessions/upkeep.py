@@ -41,14 +41,14 @@ class Upkeep:
             self._archive.note_used(session.key, session.used_s)
         for manifest in self._archive.everything():
             key = SessionKey(manifest.principal, manifest.session)
-            if self._memory.is_expired(manifest.used_s) and key not in self._memory.dormant:
+            if self._memory.is_expired(key):
                 await self._expire(key)
         await self._memory.relieve(retry_after_ms)
 
     async def _tend_one(self, session: Session) -> None:
         if session.is_attached:
             is_unused = session.silent_s >= self._settings.sleep_after_s
-        elif self._memory.is_expired(session.used_s):
+        elif self._memory.is_expired(session.key):
             await self._expire(session.key)
             return
         else:
@@ -59,11 +59,7 @@ class Upkeep:
     async def _expire(self, key: SessionKey) -> None:
         """Delete a session that nobody used for too long, unless somebody does now."""
         async with self._memory.lock(key):
-            session, manifest = self._memory.sessions.get(key), self._archive.parked(key)
-            used_s = session.used_s if session is not None else self._clock()
-            if session is None and manifest is not None and key not in self._memory.dormant:
-                used_s = manifest.used_s
-            if not self._memory.is_expired(used_s):
+            if not self._memory.is_expired(key):
                 return
             try:
                 await self._memory.erase(key)

@@ -10,7 +10,7 @@ from service.errors import Overloaded
 from service.sessions.outbox import Outbox
 from service.sessions.sessions import Session
 from service.storage.snapshot_store import StoredSnapshot
-from service.wire_protocol import Goodbye, Learned, Prediction
+from service.wire_protocol import Close, Goodbye, Learned, Prediction
 from tests.service.household import TIMEOUT_S, Household, key
 
 SLEEP_S = 60.0
@@ -150,6 +150,46 @@ async def test_a_session_whose_connection_sleeps_does_not_expire(tmp_path: Path)
     await house.registry.tend()
 
     assert house.registry.n_parked == 1
+
+
+async def test_a_session_that_slept_for_longer_than_others_live_goes_on(tmp_path: Path) -> None:
+    house = Household(tmp_path / "data", sleep_after_s=SLEEP_S, expire_after_s=500.0)
+    left, _ = await asleep(house)
+    house.clock.advance(1000.0)
+
+    session = await house.registry.rouse(left)
+
+    assert (session.epoch, session.received) == (left.epoch, 4)
+
+
+async def test_who_left_a_sleeping_session_just_now_may_resume_it(tmp_path: Path) -> None:
+    house = Household(tmp_path / "data", sleep_after_s=SLEEP_S, expire_after_s=500.0)
+    left, outbox = await asleep(house)
+    house.clock.advance(1000.0)
+    left.detach(outbox)
+
+    _, opened, _ = await house.open()
+
+    assert opened.resumed
+
+
+async def test_a_session_whose_client_closes_while_it_is_stored_stays(
+    house: Household, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, _, _ = await house.open()
+    store = house.keeper.store
+
+    async def store_and_close(session: Session) -> StoredSnapshot:
+        stored = await store(session)
+        session.accept_close(Close(), 0.0)
+        return stored
+
+    monkeypatch.setattr(house.keeper, "store", store_and_close)
+    house.clock.advance(SLEEP_S)
+    await house.registry.tend()
+
+    assert not session.is_dormant
+    await asyncio.wait_for(session.backlog.wait_until_done(), TIMEOUT_S)
 
 
 async def test_a_session_that_speaks_while_it_is_stored_stays(
