@@ -13,7 +13,7 @@ const DELETED = 4404;
 const ORDERLY = 1000;
 const QUOTA = 4429;
 
-/** What a server that drains or is overloaded gets where no goodbye says how long it needs. */
+/** What a server that drains or is overloaded gets where it does not say how long it needs. */
 const BUSY = new Set([1012, 1013]);
 const BUSY_MS = 1_000;
 
@@ -71,7 +71,8 @@ export class Resumption {
     const firstMs = closeCode === QUOTA ? this.#quotaDelayMs : this.#firstDelayMs;
     const boundMs = Math.min(firstMs * 2 ** this.#attempts, this.#longestDelayMs);
     this.#attempts += 1;
-    const wishedMs = goodbye?.retryAfterMs ?? (BUSY.has(closeCode) ? BUSY_MS : 0);
+    const toldMs = Math.max(goodbye?.retryAfterMs ?? 0, refusal?.retryAfterMs ?? 0);
+    const wishedMs = toldMs || (BUSY.has(closeCode) ? BUSY_MS : 0);
     return wishedMs + this.#random() * boundMs;
   }
 }

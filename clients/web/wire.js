@@ -21,7 +21,7 @@ import { fromWireNames, toWireNames } from "./field_names.js";
  *   segmentsLabelled: number}} LearnedMessage
  * @typedef {{type: "ack", applied: number, durable: number, creditTicks: number}} AckMessage
  * @typedef {{type: "error", code: string, message: string, sequence?: number,
- *   fatal: boolean}} ErrorMessage
+ *   fatal: boolean, retryAfterMs?: number}} ErrorMessage
  * @typedef {{type: "goodbye", reason: string, durable: number, retryAfterMs?: number}} GoodbyeMessage
  * @typedef {OpenedMessage | PredictionMessage | LearnedMessage | AckMessage | ErrorMessage |
  *   GoodbyeMessage} ServerMessage

@@ -81,7 +81,10 @@ def test_a_server_that_was_never_reached_says_why() -> None:
 
 def test_the_server_says_how_long_to_wait() -> None:
     goodbye = Goodbye(reason="draining", durable=0, retry_after_ms=1500)
+    full = ErrorMessage(code="overloaded", message="full", fatal=True, retry_after_ms=5000)
 
+    assert Farewell(1013, error=full).retry_after_s == 5.0
+    assert Farewell(1012, error=full, goodbye=goodbye).retry_after_s == 5.0
     assert Farewell(1012, goodbye=goodbye).retry_after_s == 1.5
     assert Farewell(1012).retry_after_s == Farewell(1013).retry_after_s == 1.0
     assert Farewell().retry_after_s == 0.0

@@ -350,6 +350,30 @@ test("a draining server is come back to after the time it asks for", async () =>
   assert.equal(sockets.length, 2);
 });
 
+test("a server that is full is come back to after the time that its refusal asks for", async () => {
+  const { sockets, WebSocket } = fakeSockets();
+  const clock = new FakeClock();
+  const surroundings = { WebSocket, clock, random: () => 0.5 };
+  const connecting = SessionClient.connect(URL, REQUEST, surroundings);
+  sockets[0].accept();
+  sockets[0].deliver({
+    type: "error",
+    code: "overloaded",
+    message: "full",
+    fatal: true,
+    retry_after_ms: 5000,
+  });
+  sockets[0].drop(1013);
+  clock.advance(5124);
+  assert.equal(sockets.length, 1);
+  clock.advance(1);
+  assert.equal(sockets.length, 2);
+  sockets[1].accept();
+  sockets[1].deliver(opened());
+
+  assert.equal((await connecting).opened.session, "kitchen");
+});
+
 test("detaching leaves the session as it is", async () => {
   const { client, socket } = await openClient();
   client.detach();

@@ -58,6 +58,21 @@ test("the server's wish is waited for, and the jitter comes on top", () => {
   assert.equal(resumption().delayAfter(draining, 0), 3050);
 });
 
+test("the wish of a refusal is waited for like that of a goodbye, the longer of both", () => {
+  const full = { type: "error", code: "overloaded", message: "full", fatal: true, retryAfterMs: 5000 };
+  const goodbye = { reason: "draining", retryAfterMs: 3000 };
+
+  assert.equal(resumption().delayAfter({ closeCode: 1013, refusal: full }, 0), 5050);
+  assert.equal(resumption().delayAfter({ closeCode: 1012, goodbye, refusal: full }, 0), 5050);
+  assert.equal(resumption().delayAfter({ closeCode: 4429, refusal: full }, 0), 5250);
+});
+
+test("a wish for no time at all is none", () => {
+  const goodbye = { reason: "draining", retryAfterMs: 0 };
+
+  assert.equal(resumption().delayAfter({ closeCode: 1012, goodbye }, 0), 1050);
+});
+
 test("a quota is given more time", () => {
   assert.equal(resumption().delayAfter({ closeCode: 4429 }, 0), 250);
 });
