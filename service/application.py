@@ -5,23 +5,21 @@ import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
+from typing import TYPE_CHECKING
 
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
+from fastapi import FastAPI
 
 from service import VERSION
 from service.access.access import PUBLIC_PATHS, Access
 from service.access.audit import Act, record
-from service.access.origin_check import PROBLEMS, OriginCheck, problem
+from service.access.origin_check import PROBLEMS, OriginCheck
 from service.access.request_form import RequestForm
 from service.access.session_quota import SessionQuota
 from service.access.token_book import TokenBook
 from service.access.token_file import TokensUnreadable
 from service.access.traffic_quota import TrafficQuota
 from service.engine.tick_engine import TickEngine
-from service.errors import ServiceError, StorageFailure, Unauthorized
+from service.errors import StorageFailure, Unauthorized
 from service.observation.session_series import SessionSeries
 from service.observation.telemetry import Telemetry
 from service.observation.tracing import NO_TRACING, Tracing, open_tracing
@@ -36,6 +34,7 @@ from service.routes import (
     websocket_route,
 )
 from service.routes.metrics_listener import MetricsListener
+from service.routes.refused_requests import answer_refusals
 from service.routes.response_count import ResponseCount
 from service.sessions.admission import Admission
 from service.sessions.session_archive import SessionArchive
@@ -47,6 +46,9 @@ from service.storage.model_store import ModelStore
 from service.storage.snapshot_store import SnapshotStore
 from service.storage.storage_threads import StorageThreads
 
+if TYPE_CHECKING:
+    from service.routes.connection import Connection
+
 TEND_EVERY_S = 1.0
 """Time between two looks at which sessions are to be parked or deleted."""
 
@@ -54,14 +56,6 @@ TIME_LOOP_EVERY_S = 0.25
 """Time between two looks at how busy the event loop is."""
 
 _log = logging.getLogger(__name__)
-
-_CODES = {
-    403: "unauthorized",
-    404: "not_found",
-    405: "not_allowed",
-    408: "idle",
-    503: "overloaded",
-}
 
 
 class Service:
@@ -110,7 +104,7 @@ class Service:
             self.registry, self.vital_signs, settings.telemetry, tokens.honours
         )
         self.is_ready = False
-        self.connections: set[websocket_route.Connection] = set()
+        self.connections: set[Connection] = set()
         self._watch()
 
     async def start(self) -> None:
@@ -276,27 +270,5 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(http_models.router)
     app.include_router(websocket_route.router)
 
-    @app.exception_handler(HTTPException)
-    async def refuse(request: Request, error: HTTPException) -> JSONResponse:
-        code = _CODES.get(error.status_code, "bad_message")
-        asked = f"{request.method} {request.url.path:.200}"
-        said = f"{asked} came; {error.detail}: /openapi.json has what there is"
-        return problem(error.status_code, code, said)
-
-    @app.exception_handler(RequestValidationError)
-    async def refuse_form(_: Request, error: RequestValidationError) -> JSONResponse:
-        first = error.errors()[0]
-        if first["type"] == "json_invalid":
-            position, reason = first["loc"][-1], first["ctx"]["error"]
-            said = f"body: no JSON came, at character {position}: {reason}"
-        else:
-            where = ".".join(str(part) for part in first["loc"])
-            came = "" if first["type"] == "missing" else f" came as {first['input']!r:.100}"
-            said = f"{where}{came}: {first['msg']}"
-        return problem(422, "bad_message", said)
-
-    @app.exception_handler(ServiceError)
-    async def fail(_: Request, error: ServiceError) -> JSONResponse:
-        return problem(error.http_status, error.code, error.message)
-
+    answer_refusals(app)
     return app

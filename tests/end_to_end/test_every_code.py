@@ -15,7 +15,6 @@ import pytest
 from service.access.principals import Role, SessionKey
 from service.access.token_file import new_token, write_tokens
 from service.errors import StorageFailure
-from service.routes import websocket_route
 from service.sessions.sessions import Session
 from service.storage.storage import Storage
 from tests.end_to_end.conftest import Serve
@@ -172,7 +171,7 @@ async def drain(serve: Serve, _monkeypatch: pytest.MonkeyPatch, _path: Path) -> 
 @reaches(1013, "slow_reader")
 async def read_slowly(serve: Serve, monkeypatch: pytest.MonkeyPatch, _path: Path) -> Told:
     # the test decides when the reader reads again, not the server's patience
-    monkeypatch.setattr(websocket_route, "FLUSH_S", TIMEOUT_S)
+    monkeypatch.setattr("service.routes.connection.FLUSH_S", TIMEOUT_S)
     async with serve(**NARROW) as server, connected(server.url) as slow:
         await overwhelm(server, slow)
         slow.socket.transport.resume_reading()

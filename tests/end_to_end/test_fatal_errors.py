@@ -10,7 +10,6 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from service.access.principals import SessionKey
-from service.routes import websocket_route
 from tclif_core import AdvanceResult
 from tests.end_to_end.conftest import Serve
 from tests.end_to_end.conversation_partner import (
@@ -483,7 +482,7 @@ async def test_a_reader_that_is_too_slow_is_let_go_and_can_resume(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # the test decides when the reader reads again, not the server's patience
-    monkeypatch.setattr(websocket_route, "FLUSH_S", TIMEOUT_S)
+    monkeypatch.setattr("service.routes.connection.FLUSH_S", TIMEOUT_S)
 
     async with serve(**NARROW) as server, witnessed(server):
         async with connected(server.url) as slow:
@@ -498,7 +497,7 @@ async def test_a_reader_that_is_too_slow_is_let_go_and_can_resume(
 async def test_a_reader_that_never_reads_again_is_detached_all_the_same(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(websocket_route, "FLUSH_S", 0.01)
+    monkeypatch.setattr("service.routes.connection.FLUSH_S", 0.01)
 
     async with (
         serve(**NARROW) as server,

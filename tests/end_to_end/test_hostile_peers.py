@@ -178,7 +178,7 @@ async def test_a_peer_that_reads_nothing_is_let_go(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("service.access.connection_gate.LAST_WORDS_S", 0.1)
-    monkeypatch.setattr("service.routes.websocket_route.FLUSH_S", 0.1)
+    monkeypatch.setattr("service.routes.connection.FLUSH_S", 0.1)
     async with (
         serve(socket={"outbox_messages": 128}) as server,
         peer(server) as (reader, writer),

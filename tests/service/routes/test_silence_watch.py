@@ -1,3 +1,5 @@
+"""A peer that is silent for too long: told once, by its limit, and only while it is waited for."""
+
 import asyncio
 
 from service.routes.silence_watch import SilenceWatch

@@ -13,7 +13,7 @@ from typing_extensions import override
 from service.access.principals import Principal, SessionKey
 from service.access.traffic_quota import TrafficQuota
 from service.observation.telemetry import Telemetry
-from service.routes.websocket_route import Connection
+from service.routes.connection import Connection
 from service.sessions.outbox import Outbox
 from service.sessions.sessions import Session
 from service.settings import QuotaSettings, SessionSettings, SocketSettings

@@ -1,0 +1,281 @@
+"""One WebSocket connection: one coroutine reads, one writes.
+
+The reader hands each message to the session and reads no further while the session is full: that is
+the back-pressure. The writer sends what the outbox holds. Whatever ends the connection ends in
+`Outbox.finish`, so that last words and close code go out in order; the session stays.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Coroutine
+
+from fastapi import WebSocket, WebSocketDisconnect
+from starlette.types import Message
+
+from service.access.principals import Principal
+from service.access.traffic_quota import Traffic
+from service.errors import (
+    CloseCode,
+    Draining,
+    Idle,
+    InternalFailure,
+    Refusal,
+    ServiceError,
+    SnapshotFailed,
+)
+from service.logs import current_subject
+from service.observation.telemetry import Telemetry
+from service.routes.silence_watch import SilenceWatch
+from service.sessions.outbox import Outbox
+from service.sessions.session_registry import SessionRegistry
+from service.sessions.sessions import Session
+from service.sessions.snapshot_keeper import told
+from service.settings import SocketSettings
+from service.stream.intake import SessionMessage
+from service.wire_protocol import (
+    ClientMessage,
+    Close,
+    Conversation,
+    Disposition,
+    ErrorMessage,
+    EventFrame,
+    Goodbye,
+    Open,
+    SnapshotRequest,
+    decode_binary,
+    decode_client_text,
+    encode,
+)
+
+FLUSH_S = 5.0
+"""Longest wait for a peer to take its last words."""
+
+# messages that are written before the other connections have their turn
+_TURN_MESSAGES = 8
+
+_log = logging.getLogger(__name__)
+
+
+class Connection:
+    """One socket.
+
+    Attributes:
+        principal: Whose it is.
+        ended: Set once the last words are said, or can't be.
+    """
+
+    def __init__(
+        self,
+        socket: WebSocket,
+        principal: Principal,
+        *,
+        traffic: Traffic,
+        registry: SessionRegistry,
+        settings: SocketSettings,
+        telemetry: Telemetry,
+    ) -> None:
+        self._socket = socket
+        self.principal = principal
+        self._traffic = traffic
+        self._registry = registry
+        self._settings = settings
+        self._telemetry = telemetry
+        self._conversation = Conversation()
+        self._outbox = Outbox(settings, time.monotonic)
+        self._session: Session | None = None
+        self._is_fenced = False
+        self._silence = SilenceWatch(settings.open_timeout_s, self._end_silence)
+        self.ended = asyncio.Event()
+
+    @property
+    def close_code(self) -> int | None:
+        """How the server closed it, None while it did not."""
+        return self._outbox.close_code
+
+    @property
+    def _is_heard(self) -> bool:
+        """Whether messages count: no other connection took over, the server is not ending."""
+        return not (self._is_fenced or self._outbox.finished.is_set())
+
+    async def serve(self) -> None:
+        """Read and write until either side ends the connection."""
+        reader = asyncio.create_task(self._guarded(self._read()))
+        writer = asyncio.create_task(self._guarded(self._write()))
+        finished = asyncio.create_task(self._outbox.finished.wait())
+        try:
+            await asyncio.wait({reader, writer, finished}, return_when=asyncio.FIRST_COMPLETED)
+            if self._outbox.finished.is_set():
+                await asyncio.wait({writer}, timeout=FLUSH_S)
+        finally:
+            self._silence.stop()
+            # who is being opened meanwhile shall not be attached to a connection that is gone
+            self._outbox.finish(CloseCode.ORDERLY)
+            if self._session is not None:
+                self._session.detach(self._outbox)
+            for task in (reader, writer, finished):
+                task.cancel()
+            await asyncio.gather(reader, writer, finished, return_exceptions=True)
+            self.ended.set()
+
+    def fence(self) -> None:
+        """Take no more messages in; what is taken in already goes on."""
+        self._is_fenced = True
+
+    def drain(self) -> None:
+        """Say goodbye because the server is shutting down."""
+        if self._session is not None:
+            retry_after_ms = self._settings.retry_after_ms
+            self._session.dismiss("draining", CloseCode.DRAINING, retry_after_ms=retry_after_ms)
+        else:
+            self._outbox.fail(Draining("the server is shutting down; expected a later open"))
+
+    async def _guarded(self, work: Coroutine[None, None, None]) -> None:
+        """Turn whatever ends one side of the connection into last words for the peer."""
+        try:
+            await work
+        except WebSocketDisconnect:
+            return
+        except ServiceError as error:
+            self.end(error)
+        except Exception:  # noqa: BLE001 - one of the two doors
+            # the connection's door: a defect ends this connection, not its neighbours
+            _log.exception("connection failed")
+            self.end(InternalFailure("a defect of the server ended the connection"))
+
+    def end(self, error: ServiceError) -> None:
+        """End the connection with an error as its last words; the session stays."""
+        if isinstance(error, Idle) and self._session is not None:
+            goodbye = Goodbye(reason="idle", durable=self._session.ack().durable)
+            self._outbox.finish(error.close_code, goodbye)
+        else:
+            self._outbox.fail(error)
+
+    async def _read(self) -> None:
+        while not self._outbox.finished.is_set():
+            self._silence.wait()
+            message = await self._receive()
+            self._silence.heard()
+            if self._is_heard:
+                await self._take(message)
+
+    def _end_silence(self, limit_s: float) -> None:
+        self.end(Idle(f"no message came for {limit_s:g} s"))
+
+    async def _receive(self) -> ClientMessage | EventFrame:
+        raw = await self._socket.receive()
+        if raw["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(raw.get("code", 1005))
+        return self._decode(raw)
+
+    def _decode(self, raw: Message) -> ClientMessage | EventFrame:
+        max_bytes = self._settings.max_message_bytes
+        data = raw.get("bytes")
+        if data is not None:
+            return decode_binary(data, max_bytes=max_bytes)
+        return decode_client_text(raw["text"], max_bytes=max_bytes)
+
+    async def _take(self, message: ClientMessage | EventFrame) -> None:
+        arrived_s = time.monotonic()
+        refusal: Refusal | None = None
+        try:
+            disposition = self._conversation.receive(message)
+        except Refusal as error:
+            disposition, refusal = Disposition.APPLY, error
+        if isinstance(message, Open):
+            await self._open(message)
+            return
+        if disposition is Disposition.DROP:
+            return
+        session = await self._awake()
+        if not self._is_heard:
+            # it was taken over, or the server told to end, while its session was brought back
+            return
+        if disposition is Disposition.RESEND:
+            self._outbox.acknowledge_again()
+        elif isinstance(message, Close):
+            await self._close(session, message, arrived_s)
+        else:
+            await self._apply(session, message, arrived_s, refusal)
+
+    async def _apply(
+        self,
+        session: Session,
+        message: SessionMessage,
+        arrived_s: float,
+        refusal: Refusal | None,
+    ) -> None:
+        """Hand a message to the session, and wait until the next one may be read."""
+        n_events = message.count if isinstance(message, EventFrame) else 0
+        self._telemetry.events_came(n_events)
+        dropped = session.intake.segmentation.counters
+        session.accept(message, arrived_s, refusal)
+        if isinstance(message, SnapshotRequest):
+            self._registry.keeper.request(session)
+        self._telemetry.events_dropped(dropped, session.intake.segmentation.counters)
+        if session.pace.is_ahead:
+            # what has come already would be taken in at one go; others have their turn first
+            await asyncio.sleep(0)
+        await session.backlog.wait_for_room()
+        self._telemetry.paced(await self._traffic.pace(n_events))
+
+    async def _awake(self) -> Session:
+        """Return the session, brought back if it left memory while the connection was silent."""
+        assert self._session is not None, "a conversation that goes on has a session"
+        while self._session.is_dormant:
+            self._session = await self._registry.rouse(self._session)
+        return self._session
+
+    async def _open(self, request: Open) -> None:
+        principal, name = self.principal.name, request.session or ""
+        opening = asyncio.ensure_future(self._registry.open(request, self._outbox, principal))
+        with self._telemetry.tracing.span("open", principal=principal, session=name):
+            try:
+                # begun is done: a session half in memory would be nobody's
+                session = await asyncio.shield(opening)
+            except asyncio.CancelledError:
+                opening.add_done_callback(self._let_go)
+                raise
+            except ServiceError as error:
+                self._telemetry.session_refused(error.reason)
+                raise
+        self._session = session
+        self._silence.limit(self._settings.idle_s)
+        current_subject().session = session.name
+        self._conversation.opened(
+            next_sequence=session.received + 1,
+            n_addresses=session.configuration.sensor.n_addresses,
+        )
+
+    def _let_go(self, opening: asyncio.Future[Session]) -> None:
+        """Detach from a session that was opened just as the connection ended."""
+        if not opening.cancelled() and opening.exception() is None:
+            opening.result().detach(self._outbox)
+
+    async def _close(self, session: Session, message: Close, arrived_s: float) -> None:
+        session.accept_close(message, arrived_s)
+        await session.backlog.wait_until_done()
+        if not self._outbox.finished.is_set():
+            await self._store(session)
+        # another connection may have taken over meanwhile: it is not this one's to close
+        if not self._outbox.finished.is_set():
+            session.dismiss("closed", CloseCode.ORDERLY)
+
+    async def _store(self, session: Session) -> None:
+        """Store a session before it is left; a failure is told, and by goodbye's ``durable``."""
+        try:
+            await self._registry.keeper.store(session)
+        except SnapshotFailed as failure:
+            session.tell(told(failure))
+
+    async def _write(self) -> None:
+        while messages := await self._outbox.take():
+            for number, message in enumerate(messages):
+                if isinstance(message, ErrorMessage) and message.fatal:
+                    self._telemetry.error_told(message.code, fatal=True)
+                await self._socket.send_text(encode(message))
+                if number % _TURN_MESSAGES == _TURN_MESSAGES - 1:
+                    # a socket that takes everything would keep the loop from the others
+                    await asyncio.sleep(0)
+        assert self._outbox.close_code is not None, "nothing more to send means finished"
+        await self._socket.close(self._outbox.close_code)
