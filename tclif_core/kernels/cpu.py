@@ -21,6 +21,9 @@ from tclif_core.optimizers import LARGEST_GRADIENT, OptimizerRows
 from tclif_core.slot_bank import SlotBank
 
 _Number = TypeVar("_Number", bound=np.generic)
+# made once: each call compares eight arrays with them
+_INT64, _INT32 = np.dtype(np.int64), np.dtype(np.int32)
+_FLOAT32, _BOOL = np.dtype(np.float32), np.dtype(np.bool_)
 _LARGEST_GRADIENT = np.float32(LARGEST_GRADIENT)
 # together they run through every loop; `advance_rows` is one for all
 _RULES = (
@@ -36,30 +39,28 @@ class CpuKernel:
     def __init__(self, bank: SlotBank) -> None:
         """Lay out the loops for a bank of which nothing is missing here."""
         self._bank = bank
+        self._no_values = np.zeros((0, bank.network.classes), np.float32)
         self._lay_out()
 
     def advance(self, batch: Batch) -> AdvanceResult:
         """See `kernels.Kernel.advance`."""
         bank, block = self._bank, batch.block
         result = AdvanceResult.allocate(block.n_ticks, bank.network.classes, np.float32)
-        if batch.targets.ndim == 1:
-            target_values: NDArray[Any] = np.zeros((0, bank.network.classes), np.float32)
-        else:
-            target_values = batch.targets
+        target_values: NDArray[Any] = batch.targets if batch.targets.ndim == 2 else self._no_values  # noqa: PLR2004 - ticks by numbers
         if self._capacity != bank.capacity:
             # the bank has grown: its rows lie elsewhere now
             self._lay_out()
         advance_rows(
             self._bench,
-            _plain(batch.slots, np.int64),
-            _plain(batch.strands, np.int64),
-            _plain(batch.learn, np.bool_),
-            _plain(block.row_ticks, np.int64),
-            _plain(block.tick_events, np.int64),
-            _plain(block.channels, np.int32),
-            _plain(block.values, np.float32),
-            _plain(batch.labelled, np.int64),
-            _plain(target_values, np.float32),
+            _plain(batch.slots, _INT64),
+            _plain(batch.strands, _INT64),
+            _plain(batch.learn, _BOOL),
+            _plain(block.row_ticks, _INT64),
+            _plain(block.tick_events, _INT64),
+            _plain(block.channels, _INT32),
+            _plain(block.values, _FLOAT32),
+            _plain(batch.labelled, _INT64),
+            _plain(target_values, _FLOAT32),
             result.logits,
             result.mean_probabilities,
             result.loss,
@@ -153,11 +154,12 @@ def what_is_missing(bank: SlotBank) -> str | None:
     return next((name for name, is_asked in asked.items() if is_asked), None)
 
 
-def _plain(array: NDArray[Any], dtype: type[_Number]) -> NDArray[_Number]:
+def _plain(array: NDArray[Any], dtype: np.dtype[_Number]) -> NDArray[_Number]:
     """Return the array itself if it is contiguous, writeable and of that type, else a copy.
 
     Compiled code is made for one memory layout; another one would be compiled for while serving.
     """
-    if array.dtype == dtype and array.flags.c_contiguous and array.flags.writeable:
+    flags = array.flags
+    if array.dtype == dtype and flags.c_contiguous and flags.writeable:
         return array
     return np.array(array, dtype, order="C")
