@@ -35,9 +35,9 @@ def test_a_case_is_measured_as_often_as_asked(learning: str) -> None:
 
 
 def test_rates_count_the_share_of_the_updates_and_fractions_the_bytes_of_a_block() -> None:
-    line = gpu.Line("segment", 10, 4, [0.5, 0.1, 0.2], [5.0] * 3, [1.0] * 3, [0.1])
+    line = gpu.Line("segment", 10, 4, [0.5, 0.1, 0.2], [6.4] * 3, [1.0] * 3, [0.1])
 
-    # 40 session-ticks in a median launch of 0.2 s and 4 of the 100 ticks of 5 s of updates
+    # 40 session-ticks in a median launch of 0.2 s and 4 of the 128 ticks of 6.4 s of updates
     assert line.ticks_a_second == pytest.approx(40 / 0.4)
     # 100 session-ticks a second, each 2 x 4 bytes x 1000 parameters / 4 ticks: 200 kB/s of 1 MB/s
     assert line.floor_fraction(1000, 1e6) == pytest.approx(0.2)

@@ -61,8 +61,8 @@ def test_connections_are_taken_at_a_pace(
             return max(times_s) - min(times_s)
 
     with asyncio.Runner(loop_factory=make_loop) as runner:
-        # so the fifth is three tenths behind, on no machine less
-        assert runner.run(spread_s()) >= 0.299
+        # so the fifth is three tenths behind, on no machine less; loops count milliseconds
+        assert runner.run(spread_s()) >= 0.29
 
 
 async def test_a_peer_that_spoils_its_tls_handshake_hinders_nobody() -> None:
