@@ -11,8 +11,8 @@ import torch
 def reachable_bytes(thing: object) -> int:
     """Return how much memory the arrays and tensors cover that can be reached from an object.
 
-    Attributes, dictionaries, lists, tuples and sets are followed; memory that several share counts
-    once.
+    Attributes, slots too, dictionaries, lists, tuples and sets are followed; memory that several
+    share counts once.
     """
     spans = []
     for array in _arrays(thing, set()):
@@ -34,6 +34,8 @@ def _arrays(thing: object, seen: set[int]) -> Iterator[torch.Tensor | np.ndarray
         yield thing
         return
     inside: list[object] = list(getattr(thing, "__dict__", {}).values())
+    slots = (slot for kind in type(thing).__mro__ for slot in getattr(kind, "__slots__", ()))
+    inside += [getattr(thing, slot, None) for slot in slots]
     if isinstance(thing, dict):
         inside += thing.values()
     elif isinstance(thing, list | tuple | set):
