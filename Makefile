@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 CODE := tclif_core service clients benchmarks tests
-# an interpreter that has snnTorch and SpikingJelly, if another one than ours
+# an interpreter that has braintrace, snnTorch and SpikingJelly, if another one than ours
 PEERS ?= $(BIN)/python
 SESSIONS ?= 100
 SHORT_MEMORY := --results benchmarks/results/memory_short.json --figure docs/figures/memory_short.png
@@ -93,13 +93,14 @@ coverage: install ## tests with branch coverage
 
 .PHONY: bench
 bench: test ## kernels, memory, cochlea, sockets, service, peers, under 10 minutes; refuses on a red build
-	$(BIN)/python -m benchmarks.kernels
+	$(BIN)/python -m benchmarks.kernels --rounds 3
+	$(BIN)/python -m benchmarks.session_memory --ticks 100000
 	$(BIN)/python -m benchmarks.memory --most-ticks 10000 $(SHORT_MEMORY)
 	$(BIN)/python -m benchmarks.cochlea
 	$(BIN)/python -m benchmarks.service_wire
 	$(BIN)/python -m benchmarks.socket_ceiling
 	$(BIN)/python -m benchmarks.service
-	$(BIN)/python -m benchmarks.peers --python $(PEERS)
+	$(BIN)/python -m benchmarks.peers --rounds 3 --python $(PEERS)
 	$(BIN)/python -m benchmarks.summary
 
 .PHONY: bench-load
