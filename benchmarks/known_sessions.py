@@ -62,7 +62,12 @@ async def time_pages(server: ServerProcess) -> dict[str, float]:
 async def measure(n_sessions: int, n_wakes: int) -> dict[str, Any]:
     """Make the sessions known, then wake some."""
     with tempfile.TemporaryDirectory() as folder:
-        settings = {"tclif_session__max_sessions": str(IN_MEMORY)}
+        settings = {
+            "TCLIF_SESSION__MAX_SESSIONS": str(IN_MEMORY),
+            # one principal has them all
+            "TCLIF_QUOTA__SESSIONS": str(n_sessions),
+            "TCLIF_QUOTA__SESSION_BYTES": str(1 << 40),
+        }
         async with server_process(Path(folder), **settings) as server:
             await visit(server.url, 0)
             few_mib, few_pages = resident_bytes(server.pid) / _MIB, await time_pages(server)
