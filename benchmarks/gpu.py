@@ -8,17 +8,16 @@ Times are those of the device, between two of its events: a launch alone, its in
 already; for ``segment`` a hundredth of the steps of all sessions is added for each tick of the
 block. Beside it stands what a whole call took, input and answers on their way included. The ceiling
 is measured in the same run: reading and writing a large array in place. Printed are medians over
-the rounds; writes ``benchmarks/results/gpu.json``. Refuses where there is no GPU.
+the rounds; writes ``benchmarks/results/gpu.json``, appends to ``benchmarks/RESULTS.md``. Refuses
+where there is no GPU.
 """
 
 import argparse
 import json
-import platform
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
@@ -27,7 +26,7 @@ import torch
 
 from benchmarks import gpu_device
 from benchmarks.kernel_runners import GAINS, RATE, RULES, TICKS_A_SEGMENT
-from clients.training.surroundings import commit
+from benchmarks.measured_on import append, facts
 from tclif_core import EventBlock, Learner, NetworkSpec
 from tclif_core.batch import Batch
 
@@ -190,6 +189,34 @@ def check_activity(line: Line) -> None:
         )
 
 
+def write(
+    lines: list[Line], n_parameters: int, ceiling: float, about: dict[str, str], results: Path
+) -> None:
+    """Print the table, write the results, append to the log.
+
+    Args:
+        lines: What was measured.
+        n_parameters: Of each session.
+        ceiling: Bytes a second that the device reads and writes.
+        about: Where and when.
+        results: The file.
+    """
+    about = about | {"ceiling_gb_a_second": f"{ceiling / 1e9:.1f}", "what differs": DIFFERENCES}
+    rows = table(lines, n_parameters, ceiling)
+    print("\n".join(rows))
+    print(about)
+    entries = [
+        asdict(line)
+        | {
+            "session_ticks_a_second": line.ticks_a_second,
+            "fraction_of_floor": line.floor_fraction(n_parameters, ceiling),
+        }
+        for line in lines
+    ]
+    results.write_text(json.dumps(about | {"lines": entries}, indent=1) + "\n")
+    append("Kernels, on a GPU", about, rows)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description="Speed of the CUDA kernel.")
@@ -212,26 +239,9 @@ def main(arguments: list[str] | None = None) -> int:
                 check_activity(lines[-1])
             # the memory of the next ones may not fit beside it
             del sessions
-    facts = {
-        "machine": gpu_device.describe(),
-        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "commit": commit(),
-        "command": f"python -m benchmarks.gpu --rounds {n_rounds}",
-        "versions": f"Python {platform.python_version()}, torch {torch.__version__}",
-        "ceiling_gb_a_second": round(ceiling / 1e9, 1),
-        "what differs": DIFFERENCES,
-    }
-    print("\n".join(table(lines, n_parameters, ceiling)))
-    print(facts)
-    entries = [
-        asdict(line)
-        | {
-            "session_ticks_a_second": line.ticks_a_second,
-            "fraction_of_floor": line.floor_fraction(n_parameters, ceiling),
-        }
-        for line in lines
-    ]
-    RESULTS.write_text(json.dumps(facts | {"lines": entries}, indent=1) + "\n")
+    about = facts(f"python -m benchmarks.gpu --rounds {n_rounds}")
+    about["machine"] = f"{gpu_device.describe()}; {about['machine']}"
+    write(lines, n_parameters, ceiling, about, RESULTS)
     return 0
 
 

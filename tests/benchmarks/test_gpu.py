@@ -1,13 +1,15 @@
 """The measurement of the CUDA kernel, tried where there is no GPU: everything but its clock."""
 
+import json
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from benchmarks import gpu
+from benchmarks import gpu, measured_on, summary
 from tclif_core import NetworkSpec
 
 TINY = NetworkSpec(inputs=9, hidden=(5,), classes=2, input_gain=6.0)
@@ -43,6 +45,31 @@ def test_rates_count_the_share_of_the_updates_and_fractions_the_bytes_of_a_block
     assert line.floor_fraction(1000, 1e6) == pytest.approx(0.2)
     assert gpu.Line("off", 1, 1, [1.0], [0.0], [1.0], [0.1]).floor_fraction(1000, 1e6) is None
     assert "| segment | 10 | 4 | 100 | 0 | 0.20 |" in gpu.table([line], 1000, 1e6)[2]
+
+
+def test_what_is_written_is_what_the_summary_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(measured_on, "LOG", tmp_path / "RESULTS.md")
+    line = gpu.Line("tick", 10, 4, [0.4], [0.0], [1.0], [0.1])
+
+    about = {"machine": "a GPU", "date": "today"}
+    gpu.write([line], 1000, 1e6, about, tmp_path / "gpu.json")
+
+    written = json.loads((tmp_path / "gpu.json").read_text())
+    assert (written["machine"], written["ceiling_gb_a_second"]) == ("a GPU", "0.0")
+    # 40 session-ticks in 0.4 s, of 2 x 4 bytes x 1000 parameters / 4 ticks: 200 kB of 1 MB
+    assert list(summary.figures(tmp_path)) == [
+        summary.Figure(
+            "GPU, learning tick: 10 sessions, block 4",
+            "100 session-ticks a second",
+            "0.20 of the bandwidth",
+            "today",
+        )
+    ]
+    row = "| tick | 10 | 4 | 100 | 0 | 0.20 |"
+    assert row in capsys.readouterr().out
+    assert row in (tmp_path / "RESULTS.md").read_text()
 
 
 def test_input_has_distinct_channels_at_each_tick() -> None:

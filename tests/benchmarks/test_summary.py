@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import gpu, kernel_figure, kernels, summary
+from benchmarks import kernel_figure, kernels, summary
 from benchmarks.kernel_runners import Case
 
 
@@ -71,25 +71,6 @@ def test_peers_are_told_with_what_is_wanted_and_why_one_is_absent(tmp_path: Path
     assert told == [
         ("ours against braintrace, 1 session", "3.1 times as fast; wanted: 3"),
         ("ours against snnTorch, 1 session", "absent: No module named 'snntorch'"),
-    ]
-
-
-def test_a_gpu_is_told_by_what_its_benchmark_writes(tmp_path: Path) -> None:
-    line = gpu.Line("tick", 10, 4, [0.4], [0.0], [1.0], [0.1])
-    entry = asdict(line) | {
-        "session_ticks_a_second": line.ticks_a_second,
-        "fraction_of_floor": line.floor_fraction(1000, 1e6),
-    }
-    _write(tmp_path, "gpu", {"lines": [entry]})
-
-    assert list(summary.figures(tmp_path)) == [
-        # 40 session-ticks in 0.4 s, of 2 x 4 bytes x 1000 parameters / 4 ticks: 200 kB of 1 MB
-        summary.Figure(
-            "GPU, learning tick: 10 sessions, block 4",
-            "100 session-ticks a second",
-            "0.20 of the bandwidth",
-            "today",
-        )
     ]
 
 
