@@ -86,6 +86,14 @@ test-page: install ## the page in a real Chromium; needs node, npm and a Chromiu
 	npm ci --prefix tests/page
 	node --test --test-concurrency=1 tests/page/*.test.mjs
 
+.PHONY: base-model
+base-model: install ## train the model that comes with the server anew, about 15 minutes
+	$(BIN)/tclif-train "digits:english?n=2000&voices=0-39" --test "digits:english?n=300&voices=40-47" \
+		--validate-share 0.1 --method bptt --passes 15 --channel-shift 15 --time-stretch 0.15 \
+		--event-drop-out 0.15 --seed 1 --plain --no-plot --output build/digits.safetensors
+	mkdir -p service/models
+	cp build/digits.safetensors service/models/digits.safetensors
+
 .PHONY: coverage
 coverage: install ## tests with branch coverage
 	$(BIN)/coverage run -m pytest
@@ -110,6 +118,11 @@ bench-load: install ## 10 minutes of SESSIONS=100 sessions in real time, then 10
 .PHONY: bench-gpu
 bench-gpu: test-gpu ## check the CUDA kernel on a GPU, then measure it; refuses without one
 	$(BIN)/python -m benchmarks.gpu
+
+.PHONY: bench-page
+bench-page: install ## the lag from sound to prediction on the page, half a minute; needs what test-page needs
+	npm ci --prefix tests/page
+	node benchmarks/page_lag.mjs
 
 .PHONY: bench-hostile
 bench-hostile: install ## what peers of bad will cost the others, about 6 minutes

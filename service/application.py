@@ -43,6 +43,7 @@ from service.sessions.snapshot_keeper import SnapshotKeeper
 from service.settings import Settings
 from service.storage.data_lock import DataFolder, open_data
 from service.storage.model_store import ModelStore
+from service.storage.shipped_models import publish_shipped
 from service.storage.snapshot_store import SnapshotStore
 from service.storage.storage_threads import StorageThreads
 
@@ -111,6 +112,8 @@ class Service:
         """Compile the kernel, find what is stored and start the engine."""
         _log.info("preparing the kernel; the first start compiles it, a minute or more")
         await asyncio.to_thread(self.engine.warm_up)
+        if self.settings.storage.shipped_models:
+            await self._publish_shipped()
         await self.registry.start()
         self.engine.start()
         chores = (self._tend(), self._hold_data(), self._time_loop())
@@ -118,6 +121,12 @@ class Service:
         self.is_ready = True
         parked, url = len(self.registry.archive), self._data.storage.url
         _log.info("ready, kernel %s, %d sessions in %s", self.settings.engine.kernel, parked, url)
+
+    async def _publish_shipped(self) -> None:
+        try:
+            await self._threads.run(lambda: publish_shipped(self.models))
+        except StorageFailure as failure:
+            _log.warning("the models that come with the server are not offered: %s", failure)
 
     def reload_tokens(self) -> None:
         """Read the file of tokens again and end the connections of those that are gone."""

@@ -3,25 +3,18 @@
 import { filledIn } from "./client_options.js";
 import { clockFrame, countAddresses, eventFrames } from "./event_frames.js";
 import { SessionEnded } from "./errors.js";
+import { Inbox } from "./inbox.js";
 import { Link } from "./link.js";
-import { MessageStream } from "./message_stream.js";
-import { Progress } from "./progress.js";
 import { Resumption } from "./resumption.js";
 import { SendBuffer, unnumberedFrame, unnumberedMessage } from "./send_buffer.js";
 import { SensorClock } from "./sensor_clock.js";
 import { wholeNumber } from "./wire.js";
-
-/** Messages of a kind that wait for their reader. */
-const UNREAD = 4096;
 
 /** What events frames may be until the server tells its limit. */
 const CAUTIOUS_MESSAGE_BYTES = 65_536;
 
 /**
  * @typedef {import("./wire.js").OpenedMessage} OpenedMessage
- * @typedef {import("./wire.js").PredictionMessage} PredictionMessage
- * @typedef {import("./wire.js").LearnedMessage} LearnedMessage
- * @typedef {import("./wire.js").ErrorMessage} ErrorMessage
  * @typedef {import("./wire.js").GoodbyeMessage} GoodbyeMessage
  * @typedef {import("./client_options.js").OpenRequest} OpenRequest
  * @typedef {import("./client_options.js").ClientOptions} ClientOptions
@@ -35,18 +28,16 @@ const CAUTIOUS_MESSAGE_BYTES = 65_536;
  * again after lost connections, and is learnt from exactly once.
  */
 export class SessionClient {
-  /** @type {MessageStream<PredictionMessage>} */
-  predictions = new MessageStream(UNREAD, (prediction) => !prediction.final);
-  /** @type {MessageStream<LearnedMessage>} */
-  learned = new MessageStream(UNREAD);
-  /** @type {MessageStream<ErrorMessage>} what the server refused, or dropped, and went on */
-  errors = new MessageStream(UNREAD);
+  #inbox = new Inbox();
+  predictions = this.#inbox.predictions;
+  learned = this.#inbox.learned;
+  /** what the server refused, or dropped, and went on */
+  errors = this.#inbox.errors;
   /** @type {OpenedMessage | undefined} of the latest connection */
   opened;
   /** @type {Promise<GoodbyeMessage | undefined>} settles when the session's client has ended */
   ended;
 
-  #progress = new Progress();
   #buffer;
   #link;
   #request;
@@ -109,7 +100,7 @@ export class SessionClient {
 
   /** The latest acknowledgement: `applied`, `durable`, `creditTicks`. */
   get acknowledged() {
-    const { applied, durable, creditTicks } = this.#progress;
+    const { applied, durable, creditTicks } = this.#inbox.progress;
     return { applied, durable, creditTicks };
   }
 
@@ -198,7 +189,7 @@ export class SessionClient {
   /** Has the session stored now; resolves once everything sent up to here is durable. */
   async snapshot() {
     const sequence = await this.#say({ type: "snapshot" });
-    await this.#progress.reach("durable", sequence);
+    await this.#inbox.progress.reach("durable", sequence);
     return sequence;
   }
 
@@ -207,7 +198,7 @@ export class SessionClient {
    * @param {number} [sequence] By default the last one sent.
    */
   applied(sequence = this.#buffer.nextSequence - 1) {
-    return this.#progress.reach("applied", sequence);
+    return this.#inbox.progress.reach("applied", sequence);
   }
 
   /**
@@ -215,7 +206,7 @@ export class SessionClient {
    * @param {number} [sequence] By default the last one sent.
    */
   durable(sequence = this.#buffer.nextSequence - 1) {
-    return this.#progress.reach("durable", sequence);
+    return this.#inbox.progress.reach("durable", sequence);
   }
 
   /**
@@ -256,7 +247,6 @@ export class SessionClient {
     return frames.map((frame) => this.#buffer.add(unnumberedFrame(frame)));
   }
 
-
   /** @param {object} message */
   #say(message) {
     return this.#buffer.add(unnumberedMessage(message));
@@ -264,28 +254,13 @@ export class SessionClient {
 
   /** @param {import("./wire.js").ServerMessage} message */
   #take(message) {
-    switch (message.type) {
-      case "opened":
-        this.opened = message;
-        // the clock is that of what was said, so later connections don't change it
-        this.#clock ??= new SensorClock(message, this.#request);
-        this.#onceOpened();
-        break;
-      case "ack":
-        this.#progress.acknowledge(message);
-        this.#buffer.release(message.durable);
-        break;
-      case "prediction":
-        this.predictions.push(message);
-        break;
-      case "learned":
-        this.learned.push(message);
-        break;
-      case "error":
-        // a fatal one is told as the failure, if the link does not come back
-        if (!message.fatal) this.errors.push(message);
-        break;
-    }
+    this.#inbox.take(message);
+    if (message.type === "ack") this.#buffer.release(message.durable);
+    if (message.type !== "opened") return;
+    this.opened = message;
+    // the clock is that of what was said, so later connections don't change it
+    this.#clock ??= new SensorClock(message, this.#request);
+    this.#onceOpened();
   }
 
   /**
@@ -293,8 +268,7 @@ export class SessionClient {
    * @param {GoodbyeMessage | undefined} goodbye
    */
   #end(failure, goodbye) {
-    this.#progress.fail(failure ?? new SessionEnded(goodbye?.reason ?? "detached by this client"));
-    for (const stream of [this.predictions, this.learned, this.errors]) stream.end(failure);
+    this.#inbox.end(failure, new SessionEnded(goodbye?.reason ?? "detached by this client"));
     if (failure) this.#rejectEnded(failure);
     else this.#resolveEnded(goodbye);
   }

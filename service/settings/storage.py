@@ -15,6 +15,10 @@ class StorageSettings(BaseModel):
     url: Annotated[str, Field(min_length=1)] = "~/.local/state/tclif"
     """The data folder: a path, or a URL that fsspec knows, such as ``s3://bucket/folder``."""
 
+    shipped_models: bool = True
+    """Whether the models that come with the server are published at its start, where no model of
+    their name is."""
+
     lease_s: Annotated[float, Field(gt=0)] = 15.0
     """How long a server that ended without a word keeps the next one from a data folder that is not
     on this machine's disk."""

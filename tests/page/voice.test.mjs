@@ -7,69 +7,23 @@ import { after, before, test } from "node:test";
 
 import { axeViolations, launch, nPainted, openPage, picture } from "./browser.mjs";
 import { scratch, serve } from "./server.mjs";
-
-const RATE = 48_000;
+import { voice, wav } from "./sounds.mjs";
+import { guess, record, sensing } from "./teaching.mjs";
 
 /** @type {Awaited<ReturnType<typeof scratch>>} */ let folder;
 /** @type {Awaited<ReturnType<typeof launch>>} */ let browser;
 
-/** A 16-bit mono wav of harmonics whose formants move, for two seconds; the browser repeats it. */
-function voiceWav() {
-  const samples = Int16Array.from({ length: 2 * RATE }, (_, n) => {
-    const seconds = n / RATE;
-    const formant = 500 + 400 * Math.sin(2 * Math.PI * 2 * seconds);
-    let sum = 0;
-    for (let hz = 120; hz < 5000; hz += 120) {
-      sum += Math.sin(2 * Math.PI * hz * seconds) / (1 + ((hz - formant) / 120) ** 2);
-    }
-    return Math.max(-32_767, Math.min(32_767, 4000 * sum));
-  });
-  const header = Buffer.alloc(44);
-  header.write("RIFF", 0);
-  header.writeUInt32LE(36 + samples.byteLength, 4);
-  header.write("WAVEfmt ", 8);
-  header.writeUInt32LE(16, 16);
-  header.writeUInt16LE(1, 20);
-  header.writeUInt16LE(1, 22);
-  header.writeUInt32LE(RATE, 24);
-  header.writeUInt32LE(2 * RATE, 28);
-  header.writeUInt16LE(2, 32);
-  header.writeUInt16LE(16, 34);
-  header.write("data", 36);
-  header.writeUInt32LE(samples.byteLength, 40);
-  return Buffer.concat([header, Buffer.from(samples.buffer)]);
-}
-
 before(async () => {
   folder = await scratch();
-  const wav = join(folder.path, "voice.wav");
-  await writeFile(wav, voiceWav());
-  browser = await launch([
-    "--use-fake-device-for-media-stream",
-    "--use-fake-ui-for-media-stream",
-    `--use-file-for-fake-audio-capture=${wav}`,
-  ]);
+  const sound = join(folder.path, "voice.wav");
+  await writeFile(sound, wav(voice()));
+  browser = await launch(sensing("audio", sound));
 });
 
 after(async () => {
   await browser?.close();
   await folder?.remove();
 });
-
-/** @param {import("playwright-core").Page} page */
-async function record(page) {
-  await page.keyboard.down(" ");
-  await page.locator("#voice-record.recording").waitFor();
-  await page.waitForTimeout(400);
-  await page.keyboard.up(" ");
-  await page.getByText(/It answered \d+ ms after the end/).waitFor();
-}
-
-/** @param {import("playwright-core").Page} page */
-const guess = async (page) => {
-  const [, name, share] = /(\w+) · ([\d.]+) %/.exec(await page.locator("#voice-guess").innerText()) ?? [];
-  return { name, share: Number(share) };
-};
 
 test("a voice is heard, taught, and untaught", async () => {
   const server = await serve(join(folder.path, "voice"));
@@ -78,20 +32,22 @@ test("a voice is heard, taught, and untaught", async () => {
 
   await page.getByRole("button", { name: "Start the microphone" }).click();
   await page.getByText("Hold the button").waitFor();
-  await page.locator("#voice-status").click();
+  await page.locator("#teach-status").click();
   await record(page);
   assert.ok((await nPainted(page, "#input")) > 200, "what the cochlea heard is drawn");
   const before = await guess(page);
   // taught is what a random network does not say by itself
   const word = before.name === "no" ? "yes" : "no";
+  const key = word === "no" ? "2" : "1";
 
-  for (let lesson = 0; lesson < 6; lesson += 1) {
-    await page.keyboard.press(word === "no" ? "2" : "1");
+  for (let lesson = 0; lesson < 8; lesson += 1) {
+    await page.keyboard.press(key);
     await page.getByText(`Learnt: ${word}.`).waitFor();
     await record(page);
   }
   const taught = await guess(page);
   assert.equal(taught.name, word);
+  assert.match(await page.locator("#teach-lag").innerText(), /^\d+ ms, p95 \d+ ms$/);
   for (const [device, width] of /** @type {const} */ ([["desktop", 1280], ["phone", 390]])) {
     await page.setViewportSize({ width, height: 900 });
     for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
@@ -105,10 +61,10 @@ test("a voice is heard, taught, and untaught", async () => {
     await page.getByRole("button", { name: "Undo the last lesson" }).click();
     await page.getByText("The last lesson is undone.").waitFor();
     // the space bar is the focused button's own
-    await page.locator("#voice-status").click();
+    await page.locator("#teach-status").click();
     await record(page);
   }
-  // one of the six lessons is left
+  // three of the eight lessons are left
   const untaught = await guess(page);
   assert.ok(untaught.name !== word || untaught.share < taught.share, "what was undone is unlearnt");
 
@@ -132,7 +88,7 @@ test("a server that restarts under a recording is told, and goes on learning", a
   const { page, context } = await openPage(browser, first.url);
   await page.getByRole("button", { name: "Start the microphone" }).click();
   await page.getByText("Hold the button").waitFor();
-  await page.locator("#voice-status").click();
+  await page.locator("#teach-status").click();
   await record(page);
 
   await first.stop("SIGKILL");
@@ -143,6 +99,66 @@ test("a server that restarts under a recording is told, and goes on learning", a
 
   await context.close();
   await second.stop();
+});
+
+test("a word is added while a session runs, and can be taught", async () => {
+  const server = await serve(join(folder.path, "grown"));
+  const { page, context, complaints } = await openPage(browser, server.url);
+  await page.getByText("Connected to").waitFor();
+  await page.getByRole("button", { name: "Start the microphone" }).click();
+  await page.getByText("Hold the button").waitFor();
+
+  await page.getByLabel("One more word").fill("yes");
+  await page.keyboard.press("Enter");
+  await page.getByText(/The server says: .*yes/).waitFor();
+  await page.getByLabel("One more word").fill("maybe");
+  await page.getByRole("button", { name: "Add", exact: true }).click();
+  await page.getByText("It knows maybe too").waitFor();
+  await page.locator("#teach-status").click();
+  await record(page);
+  await page.keyboard.press("4");
+  await page.getByText("Learnt: maybe.").waitFor();
+
+  // the same name goes on with it, grown as it is
+  await page.getByRole("button", { name: "Stop", exact: true }).click();
+  await page.getByText("The session stays on the server").waitFor();
+  await page.getByRole("radio", { name: /my-voice/ }).waitFor();
+  await page.getByRole("button", { name: "Start the microphone" }).click();
+  await page.getByText("Hold the button").waitFor();
+  assert.deepEqual(await page.locator("#teach-labels button").allInnerTexts(), ["1  yes", "2  no", "3  stop", "4  maybe"]);
+  assert.deepEqual(complaints, []);
+  await context.close();
+  await server.stop();
+});
+
+test("a session begins from the model of spoken digits that comes with the server", async () => {
+  const server = await serve(join(folder.path, "model"));
+  const { page, context, complaints } = await openPage(browser, server.url);
+  await page.getByText("Connected to").waitFor();
+
+  await page.getByLabel("Begin with").selectOption("digits");
+  await page.getByRole("button", { name: "Start the microphone" }).click();
+  await page.getByText("Hold the button").waitFor();
+  await page.locator("#teach-status").click();
+  await record(page);
+
+  assert.equal((await page.locator("#teach-labels button").allInnerTexts()).at(-1), "nine");
+  assert.ok(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"].includes((await guess(page)).name));
+  assert.deepEqual(complaints, []);
+  await context.close();
+  await server.stop();
+});
+
+test("a server without room says so, and the page goes on trying", async () => {
+  const server = await serve(join(folder.path, "full"), { TCLIF_SESSION__MAX_TOTAL_BYTES: "1" });
+  const { page, context } = await openPage(browser, server.url);
+  await page.getByText("Connected to").waitFor();
+
+  await page.getByRole("button", { name: "Start the microphone" }).click();
+
+  await page.getByText(/no more room|full just now/).waitFor();
+  await context.close();
+  await server.stop();
 });
 
 test("a microphone that is not allowed is said in words", async () => {

@@ -34,9 +34,11 @@ class Hearing extends AudioWorkletProcessor {
     const nowUs = Math.round((this.#nSamples * 1e6) / sampleRate);
     this.port.postMessage({
       timesUs: this.#timesUs,
-      channels: this.#channels,
+      addresses: this.#channels,
       nowUs,
-      loudest: this.#loudest,
+      // ears hear ratios; the root leaves room for what is quiet
+      level: Math.sqrt(this.#loudest),
+      atMs: Date.now(),
     });
     [this.#timesUs, this.#channels, this.#nBlocks, this.#loudest] = [[], [], 0, 0];
   }

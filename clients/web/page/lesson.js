@@ -1,18 +1,26 @@
 /** A session that a person teaches: what is recorded, what it was, and back again. */
 
-/** What was heard just before recording began belongs to it: people press late. */
+/** What was sensed just before recording began belongs to it: people press late. */
 const BEFORE_US = 150_000;
 
 /** Lessons that can be undone; the server keeps a snapshot for each. */
 const UNDOS = 5;
 
 /**
- * @typedef {import("./microphone.js").Heard} Heard
+ * @typedef {object} Sensed A piece of what a sensor senses.
+ * @property {number[]} timesUs From the sensor's start, never falling.
+ * @property {number[]} addresses
+ * @property {number} nowUs How far it has sensed.
+ * @property {number} level How much there was, 0 to 1.
+ * @property {number} atMs When it had sensed that far, in milliseconds since 1970.
+ *
  * @typedef {object} Pupil What is needed of a session's client.
  * @property {(segment: number, tUs: number) => Promise<number>} beginSegment
  * @property {(segment: number, tUs: number) => Promise<number>} endSegment
- * @property {(timesUs: number[], channels: number[]) => Promise<number>} events
+ * @property {(timesUs: number[], addresses: number[]) => Promise<number>} events
+ * @property {(tUs: number) => Promise<number>} advance
  * @property {(segment: number, target: string) => Promise<number>} label
+ * @property {(names: string[]) => Promise<number>} addClasses
  */
 
 export class Lesson {
@@ -26,7 +34,7 @@ export class Lesson {
   /** @type {number | undefined} */
   #open;
   #last;
-  /** @type {Heard[]} */
+  /** @type {Sensed[]} */
   #before = [];
   /** @type {string[]} */
   #snapshots = [];
@@ -51,22 +59,28 @@ export class Lesson {
     return this.#open !== undefined;
   }
 
+  /** Sensor time, as the session counts it, in the sensor's own. @param {number} tUs */
+  ownTime(tUs) {
+    return tUs - this.#originUs;
+  }
+
   get canUndo() {
     return this.#snapshots.length > 0;
   }
 
   /**
-   * Takes in what was heard; it is sent while something is recorded.
-   * @param {Heard} heard
+   * Takes in what was sensed; it is sent while something is recorded.
+   * @param {Sensed} sensed
    */
-  async hear(heard) {
-    this.#nowUs = this.#originUs + heard.nowUs;
+  async sense(sensed) {
+    this.#nowUs = this.#originUs + sensed.nowUs;
     if (this.isRecording) {
-      await this.#send(heard);
+      // time passes in silence too, and a prediction is to know of it
+      await Promise.all([this.#send(sensed), this.#pupil.advance(this.#nowUs)]);
       return;
     }
-    this.#before.push(heard);
-    while (this.#before[0].nowUs < heard.nowUs - BEFORE_US) this.#before.shift();
+    this.#before.push(sensed);
+    while (this.#before[0].nowUs < sensed.nowUs - BEFORE_US) this.#before.shift();
   }
 
   /** Begins to record. */
@@ -104,14 +118,23 @@ export class Lesson {
     await this.#pupil.label(segment, name);
   }
 
+  /**
+   * Adds classes. What was learnt before can't be undone then: its snapshots are of fewer classes.
+   * @param {string[]} names
+   */
+  async addClasses(names) {
+    this.#snapshots = [];
+    return this.#pupil.addClasses(names);
+  }
+
   /** Takes back the last lesson, and what it changed in the network. */
   async undo() {
     const snapshot = this.#snapshots.pop();
     if (snapshot !== undefined) await this.#server.post(`${this.#path}/rollback`, { snapshot });
   }
 
-  /** @param {Heard} heard */
-  #send({ timesUs, channels }) {
-    return this.#pupil.events(timesUs.map((timeUs) => this.#originUs + timeUs), channels);
+  /** @param {Sensed} sensed */
+  #send({ timesUs, addresses }) {
+    return this.#pupil.events(timesUs.map((timeUs) => this.#originUs + timeUs), addresses);
   }
 }

@@ -35,6 +35,7 @@ async function meet(problem) {
     return;
   }
   isWell = false;
+  monitor.lose();
   say(`${explained(problem)} Trying again …`, true);
 }
 
@@ -46,4 +47,4 @@ const monitor = new Monitor(server, meet, () => {
   changeToken.hidden = server.token === undefined;
   say(`Connected to ${location.host}`, false);
 });
-const teaching = new Teaching(server, (session) => monitor.choose(session));
+const teaching = new Teaching(server, (session) => monitor.choose(session), (session) => monitor.has(session));

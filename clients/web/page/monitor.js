@@ -12,6 +12,9 @@ import { keepWatching } from "./watching.js";
 const LIST_EVERY_MS = 5000;
 const REPORT_EVERY_MS = 2000;
 
+/** How often the inside of the chosen session is looked at: what waits longer is forgotten when it is much. */
+const WATCH_EVERY_MS = 50;
+
 /** @param {string} id */
 const byId = (id) => /** @type {HTMLElement} */ (document.getElementById(id));
 
@@ -28,6 +31,7 @@ export class Monitor {
   /** @type {Map<string, any>} lines of the list's pages, those that are parked too */
   #stored = new Map();
   #pages = 1;
+  #isLost = false;
   /** @type {any} */
   #report;
   /** @type {AbortController | undefined} */
@@ -67,9 +71,22 @@ export class Monitor {
     this.#list.choose(session);
   }
 
+  /** Whether the server has such a session. @param {string} session */
+  has(session) {
+    return this.#living.has(session) || this.#stored.has(session);
+  }
+
+  /** The server is gone: what it said last is no longer so. */
+  lose() {
+    this.#isLost = true;
+    this.#showList();
+    this.#redraw();
+  }
+
   /** @param {{time_ms: number, sessions: any[]}} told */
   #take({ time_ms: timeMs, sessions }) {
     const isFirst = this.#living.size === 0 && this.#stored.size === 0;
+    this.#isLost = false;
     this.#onWell();
     this.#living = new Map(sessions.map((line) => [line.session, line]));
     for (const line of sessions) {
@@ -109,7 +126,7 @@ export class Monitor {
   #showList() {
     const lines = new Map([...this.#stored, ...this.#living]);
     const names = [...lines.keys()].sort();
-    this.#list.show(names.map((name) => lines.get(name)));
+    this.#list.show(names.map((name) => lines.get(name)), this.#isLost);
     byId("no-sessions").hidden = names.length > 0;
     if (this.#list.chosen === undefined && this.#living.size) {
       const [busiest] = [...this.#living.values()].sort((a, b) => Number(b.attached) - Number(a.attached));
@@ -129,7 +146,7 @@ export class Monitor {
     void this.#readReport();
     void keepWatching(
       this.#server,
-      `/v1/sessions/${encodeURIComponent(session)}/watch`,
+      `/v1/sessions/${encodeURIComponent(session)}/watch?every_ms=${WATCH_EVERY_MS}`,
       watch.signal,
       ({ event, data }) => {
         if (event !== "look" || watch.signal.aborted) return;
@@ -168,6 +185,7 @@ export class Monitor {
    * @param {any} line
    */
   #hint(session, line) {
+    if (this.#isLost) return "The server does not answer; this is how it was.";
     if (line?.failed) return "Its network is quarantined: its weights were no longer finite.";
     if (line) return line.attached ? "A client streams to it." : "No client is connected; it waits.";
     if (this.#stored.has(session)) return "Stored, not in memory; it shows itself once a client resumes it.";

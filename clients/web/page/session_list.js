@@ -25,15 +25,16 @@ export class SessionList {
   /**
    * Shows these sessions, in order of their names.
    * @param {Line[]} lines
+   * @param {boolean} isLost Whether they are what a server said that is gone.
    */
-  show(lines) {
+  show(lines, isLost) {
     const present = new Set(lines.map(({ session }) => session));
     for (const [name, row] of this.#rows) {
       if (present.has(name)) continue;
       row.remove();
       this.#rows.delete(name);
     }
-    for (const line of lines) fill(this.#row(line.session), line);
+    for (const line of lines) fill(this.#row(line.session), line, isLost);
   }
 
   /** @param {string} session */
@@ -71,11 +72,12 @@ function span(className) {
 /**
  * @param {HTMLLabelElement} row
  * @param {Line} line
+ * @param {boolean} isLost
  */
-function fill(row, line) {
+function fill(row, line, isLost) {
   const texts = {
     name: line.session,
-    state: line.state,
+    state: isLost ? "unknown" : line.state,
     line: [`${count(line.ticks)} ticks`, accuracyOf(line), line.drifting ? "drifting" : ""]
       .filter(Boolean)
       .join(" · "),

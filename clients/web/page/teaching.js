@@ -1,94 +1,125 @@
-/** Teaching by voice: the controls, what the network says, and what a person answers. */
+/** Teaching: a sensor, a session that it streams to, what the network says and a person answers. */
 
 import { SessionClient } from "../index.js";
+import { ChangePicture } from "./change_picture.js";
+import { LagMeter } from "./lag_meter.js";
 import { Lesson } from "./lesson.js";
-import { NoMicrophone, openMicrophone } from "./microphone.js";
 import { percent } from "./numbers.js";
+import { NoSensor } from "./sensor_refusal.js";
+import { SENSORS, openSensor, sensorField } from "./sensors.js";
 import { explained } from "./server.js";
+import { TeachPanel, byId } from "./teach_panel.js";
 
-const CHANNELS = 700;
-const NAME_KEY = "tclif.session";
-
-/** @param {string} id @returns {any} */
-const byId = (id) => document.getElementById(id);
+/** @type {Record<string, string>} */
+const WAITS = {
+  overloaded: "The server is full just now. Trying again …",
+  quota: "The server has no more room for you just now. Trying again …",
+};
 
 export class Teaching {
   #server;
   #onStart;
+  #isKnown;
   /** @type {SessionClient | undefined} */
   #client;
   /** @type {{close: () => void} | undefined} */
-  #microphone;
+  #sensor;
   /** @type {Lesson | undefined} */
   #lesson;
+  #lag = new LagMeter();
+  #picture = new ChangePicture(byId("camera-picture"));
+  #panel;
+  /** @type {string[]} */
+  #classes = [];
+  /** @type {Set<number | undefined>} messages that the server refused */
+  #refused = new Set();
   #session = "";
   #endedMs = 0;
 
   /**
    * @param {import("./server.js").Server} server
    * @param {(session: string) => void} onStart Hears which session it is.
+   * @param {(session: string) => boolean} isKnown Whether the server has a session of that name.
    */
-  constructor(server, onStart) {
+  constructor(server, onStart, isKnown) {
     this.#server = server;
     this.#onStart = onStart;
-    byId("voice-session").value = localStorage.getItem(NAME_KEY) ?? "my-voice";
-    byId("voice-start").addEventListener("click", () => void this.#start());
-    byId("voice-stop").addEventListener("click", () => void this.#stop());
-    byId("voice-undo").addEventListener("click", () => void this.#try(() => this.#undo()));
-    byId("voice-learn").addEventListener("change", () => void this.#try(() => this.#switch()));
-    byId("voice-download").addEventListener("click", () => void this.#try(() => this.#download()));
-    const record = byId("voice-record");
-    record.addEventListener("pointerdown", (/** @type {PointerEvent} */ event) => {
-      record.setPointerCapture(event.pointerId);
-      void this.#try(() => this.#begin());
+    this.#isKnown = isKnown;
+    const trying = (/** @type {(...given: any[]) => Promise<unknown>} */ act) => (/** @type {any[]} */ ...given) =>
+      void this.#try(() => act.apply(this, given));
+    this.#panel = new TeachPanel({
+      start: () => void this.#start(),
+      stop: () => void this.#stop(),
+      begin: trying(this.#begin),
+      end: trying(this.#end),
+      label: trying(this.#label),
+      add: trying(this.#add),
+      undo: trying(this.#undo),
+      switch: trying(this.#switch),
+      download: trying(this.#download),
     });
-    for (const end of ["pointerup", "pointercancel"]) record.addEventListener(end, () => void this.#try(() => this.#end()));
-    addEventListener("keydown", (event) => this.#key(event));
-    addEventListener("keyup", (event) => event.key === " " && void this.#try(() => this.#end()));
-    addEventListener("blur", () => void this.#try(() => this.#end()));
   }
 
-  /** Lists the models that a voice can begin with; called once the server answers. */
+  /** Lists the models that one can begin with; called once the server answers. */
   async offerModels() {
-    const { models } = await this.#server.get("/v1/models");
-    const fitting = models.filter((/** @type {any} */ model) => model.inputs === CHANNELS);
-    const options = fitting.map((/** @type {any} */ { name }) => new Option(name, name));
-    byId("voice-model").replaceChildren(new Option("random weights", ""), ...options);
+    this.#panel.offerModels((await this.#server.get("/v1/models")).models);
   }
 
   async #start() {
-    this.#say("Waiting for the microphone …");
-    byId("voice-start").disabled = true;
+    const { kind, width, camera } = this.#panel.asked;
+    const sensor = sensorField(kind, width);
+    this.#panel.say(`Waiting for the ${SENSORS[kind].device} …`);
+    byId("teach-start").disabled = true;
     try {
-      this.#microphone = await openMicrophone((heard) => this.#hear(heard));
-      await this.#connect();
+      const request = await this.#request(sensor);
+      this.#sensor = await openSensor(request.sensor, camera, (sensed) => this.#sense(sensed), this.#picture);
+      await this.#connect(request);
     } catch (error) {
-      this.#microphone?.close();
-      this.#say(error instanceof NoMicrophone ? error.message : sessionProblem(error), true);
-      byId("voice-start").disabled = false;
+      this.#sensor?.close();
+      this.#panel.say(error instanceof NoSensor ? error.message : sessionProblem(error), true);
+      byId("teach-start").disabled = false;
     }
   }
 
-  async #connect() {
-    const session = byId("voice-session").value.trim();
-    const model = byId("voice-model").value;
-    const names = byId("voice-classes").value.split(",").map((/** @type {string} */ name) => name.trim());
-    const classes = names.filter(Boolean);
-    const network = model ? undefined : { hidden: [128, 128], classes };
+  /**
+   * What a session is opened by; one that is there as it was opened first.
+   * @param {Record<string, any>} sensor
+   * @returns {Promise<any>}
+   */
+  async #request(sensor) {
+    const { session, model, classes } = this.#panel.asked;
+    const { tickUs, everyTicks } = SENSORS[sensor.kind];
+    const report = { everyTicks };
+    if (!this.#isKnown(session)) {
+      const network = { hidden: [128, 128], classes };
+      return { session, sensor, report, ...(model ? { model } : { network, tickUs }) };
+    }
+    const known = await this.#server.get(`/v1/sessions/${encodeURIComponent(session)}`);
+    const { sensor: first, tick_us: firstTickUs, network, model: firstModel } = known.configuration;
+    if (first.kind !== sensor.kind) {
+      throw new NoSensor(`Session ${session} senses with ${SENSORS[first.kind]?.device ?? first.kind}; choose another name.`);
+    }
+    const origin = firstModel ? { model: firstModel } : { network };
+    return { session, sensor: first, report, tickUs: firstTickUs, ...origin };
+  }
+
+  /** @param {any} request */
+  async #connect(request) {
     const scheme = location.protocol === "https:" ? "wss" : "ws";
-    const client = await SessionClient.connect(
-      `${scheme}://${location.host}/v1/stream`,
-      { session, model: model || undefined, network, sensor: { kind: "cochlea", channels: CHANNELS }, report: { everyTicks: 25 } },
-      { token: this.#server.token, onState: (state) => this.#state(state) },
-    );
-    localStorage.setItem(NAME_KEY, session);
-    this.#session = session;
+    const client = await SessionClient.connect(`${scheme}://${location.host}/v1/stream`, request, {
+      token: this.#server.token,
+      onState: (state, why) => this.#state(state, why?.reason),
+    });
+    this.#session = request.session;
     this.#client = client;
-    this.#lesson = new Lesson(client, this.#server, session, Date.now());
-    this.#offer(client.opened?.classes ?? classes);
-    this.#enable(true);
-    this.#say("Hold the button, or the space bar, and say something.");
-    this.#onStart(session);
+    this.#lesson = new Lesson(client, this.#server, request.session, Date.now());
+    this.#panel.remember(request.session);
+    this.#classes = client.opened?.classes ?? [];
+    this.#refused.clear();
+    this.#panel.offer(this.#classes);
+    this.#panel.enable(true);
+    this.#panel.say(`Hold the button, or the space bar, and ${SENSORS[request.sensor.kind].act}.`);
+    this.#onStart(request.session);
     void this.#readPredictions(client);
     void this.#readLessons(client);
     void this.#readRefusals(client);
@@ -104,50 +135,67 @@ export class Teaching {
 
   /** @param {string} reason @param {boolean} isBad */
   #lose(reason, isBad = true) {
-    this.#microphone?.close();
-    this.#microphone = this.#client = this.#lesson = undefined;
-    this.#enable(false);
-    this.#say(reason, isBad);
+    this.#sensor?.close();
+    this.#sensor = this.#client = this.#lesson = undefined;
+    this.#panel.enable(false);
+    this.#panel.say(reason, isBad);
   }
 
-  /** @param {import("./microphone.js").Heard} heard */
-  #hear(heard) {
-    byId("voice-level").value = Math.sqrt(heard.loudest);
-    void this.#try(async () => this.#lesson?.hear(heard));
+  /** @param {import("./lesson.js").Sensed} sensed */
+  #sense(sensed) {
+    this.#panel.showLevel(sensed.level);
+    this.#lag.sensed(sensed.nowUs, sensed.atMs, this.#lesson?.isRecording ?? false);
+    void this.#try(async () => this.#lesson?.sense(sensed));
   }
 
   async #begin() {
     if (!this.#lesson || this.#lesson.isRecording) return;
-    byId("voice-record").classList.add("recording");
-    byId("voice-guess").textContent = "…";
-    this.#offerLabels(false);
+    byId("teach-record").classList.add("recording");
+    byId("teach-guess").textContent = "…";
+    this.#panel.offerLabels(false);
+    this.#lag.drop();
     await this.#lesson.begin();
   }
 
   async #end() {
     if (!this.#lesson?.isRecording) return;
-    byId("voice-record").classList.remove("recording");
+    byId("teach-record").classList.remove("recording");
     this.#endedMs = performance.now();
     await this.#lesson.end();
   }
 
   /** @param {string} name */
   async #label(name) {
-    this.#offerLabels(false);
+    this.#panel.offerLabels(false);
     await this.#lesson?.label(name);
-    byId("voice-undo").disabled = false;
+    this.#panel.offerUndo(true);
+  }
+
+  /** @param {string[]} names */
+  async #add(names) {
+    const client = this.#client;
+    if (!client || !this.#lesson || !names.length) return;
+    const sequence = await this.#lesson.addClasses(names);
+    await client.applied(sequence);
+    // a refusal comes before the acknowledgement
+    if (this.#refused.has(sequence)) return;
+    this.#classes = [...this.#classes, ...names];
+    this.#panel.offer(this.#classes);
+    this.#panel.offerLabels(this.#lesson.unlabelled !== undefined);
+    this.#panel.offerUndo(false);
+    this.#panel.say(`It knows ${names.join(", ")} too, once you have taught it.`);
   }
 
   async #undo() {
     await this.#lesson?.undo();
-    byId("voice-undo").disabled = !this.#lesson?.canUndo;
-    this.#say("The last lesson is undone.");
+    this.#panel.offerUndo(this.#lesson?.canUndo ?? false);
+    this.#panel.say("The last lesson is undone.");
   }
 
   async #switch() {
-    const learns = byId("voice-learn").checked;
+    const learns = byId("teach-learn").checked;
     await this.#client?.learning({ mode: learns ? "delayed" : "off" });
-    this.#say(learns ? "It learns from your labels." : "It is frozen.");
+    this.#panel.say(learns ? "It learns from your labels." : "It is frozen.");
   }
 
   async #download() {
@@ -159,74 +207,49 @@ export class Teaching {
 
   /** @param {SessionClient} client */
   async #readPredictions(client) {
-    for await (const { final, label, confidence } of ended(client.predictions)) {
-      byId("voice-guess").textContent = `${label} · ${percent(confidence)}`;
+    for await (const { final, label, confidence, tUs } of ended(client.predictions)) {
+      byId("teach-guess").textContent = `${label} · ${percent(confidence)}`;
+      requestAnimationFrame(() => this.#drawn(tUs, final));
       if (!final) continue;
-      this.#offerLabels(true);
+      this.#panel.offerLabels(true);
       const lagMs = Math.round(performance.now() - this.#endedMs);
-      this.#say(`It answered ${lagMs} ms after the end. What was it?`);
+      this.#panel.say(`It answered ${lagMs} ms after the end. What was it?`);
     }
+  }
+
+  /**
+   * A prediction is on the screen.
+   * @param {number} tUs
+   * @param {boolean} isFinal
+   */
+  #drawn(tUs, isFinal) {
+    if (this.#lesson) this.#lag.drawn(this.#lesson.ownTime(tUs), Date.now());
+    if (isFinal) this.#panel.showLag(this.#lag.percentile(0.5), this.#lag.percentile(0.95));
   }
 
   /** @param {SessionClient} client */
   async #readLessons(client) {
     for await (const { target, correct } of ended(client.learned)) {
-      const name = client.opened?.classes[target] ?? target;
-      this.#say(`Learnt: ${name}. It had been ${correct ? "right" : "wrong"}.`);
+      const name = this.#classes[target] ?? target;
+      this.#panel.say(`Learnt: ${name}. It had been ${correct ? "right" : "wrong"}.`);
     }
   }
 
   /** @param {SessionClient} client */
   async #readRefusals(client) {
-    for await (const { message } of ended(client.errors)) this.#say(`The server says: ${message}`, true);
-  }
-
-  /** @param {KeyboardEvent} event */
-  #key(event) {
-    const isTyping = event.target instanceof HTMLInputElement && event.target.type === "text";
-    if (!this.#lesson || isTyping || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
-    const target = /** @type {HTMLElement} */ (event.target);
-    // a focused control keeps its space bar; the recording button is meant by it anyway
-    const isOther = target.closest("button, input, select, a") && target.id !== "voice-record";
-    if (event.key === " " && !isOther) {
-      event.preventDefault();
-      void this.#try(() => this.#begin());
+    for await (const { message, sequence } of ended(client.errors)) {
+      this.#refused.add(sequence);
+      this.#panel.say(`The server says: ${message}`, true);
     }
-    const button = /** @type {any} */ (document.querySelector(`[data-key="${CSS.escape(event.key)}"]`));
-    if (button) button.click();
   }
 
-  /** @param {string[]} classes */
-  #offer(classes) {
-    const buttons = classes.map((name, i) => {
-      const button = document.createElement("button");
-      button.type = "button";
-      button.disabled = true;
-      button.textContent = i < 9 ? `${i + 1}  ${name}` : name;
-      if (i < 9) button.dataset.key = String(i + 1);
-      button.addEventListener("click", () => void this.#try(() => this.#label(name)));
-      return button;
-    });
-    byId("voice-labels").replaceChildren(...buttons);
-  }
-
-  /** @param {boolean} isOpen */
-  #offerLabels(isOpen) {
-    for (const button of byId("voice-labels").children) button.disabled = !isOpen;
-  }
-
-  /** @param {boolean} isOn */
-  #enable(isOn) {
-    for (const id of ["voice-stop", "voice-record", "voice-learn", "voice-download"]) byId(id).disabled = !isOn;
-    for (const id of ["voice-start", "voice-session", "voice-classes", "voice-model"]) byId(id).disabled = isOn;
-    byId("voice-undo").disabled = true;
-    if (!isOn) this.#offerLabels(false);
-  }
-
-  /** @param {string} state */
-  #state(state) {
-    if (state === "waiting") this.#say("The server is gone; what you say is kept. Trying again …", true);
-    if (state === "attached" && this.#client) this.#say("Connected again.");
+  /**
+   * @param {string} state
+   * @param {string | undefined} reason Why it waits.
+   */
+  #state(state, reason) {
+    if (state === "waiting") this.#panel.say(WAITS[reason ?? ""] ?? "The server is gone; what you say is kept. Trying again …", true);
+    if (state === "attached" && this.#client) this.#panel.say("Connected again.");
   }
 
   /** @param {() => Promise<unknown>} act */
@@ -234,14 +257,8 @@ export class Teaching {
     try {
       await act();
     } catch (error) {
-      this.#say(explained(error), true);
+      this.#panel.say(explained(error), true);
     }
-  }
-
-  /** @param {string} text @param {boolean} [isBad] */
-  #say(text, isBad = false) {
-    byId("voice-status").textContent = text;
-    byId("voice-status").classList.toggle("bad", isBad);
   }
 }
 
