@@ -94,6 +94,15 @@ base-model: install ## train the model that comes with the server anew, about 15
 	mkdir -p service/models
 	cp build/digits.safetensors service/models/digits.safetensors
 
+.PHONY: pictures
+pictures: install ## take the page's pictures and its film for the documents
+	mkdir -p build/pictures
+	PICTURES=$(CURDIR)/build/pictures $(MAKE) test-page
+	cd build/pictures && cp voice_desktop_light.png voice_phone_dark.png camera_desktop_light.png page_desktop_dark.png ../../docs/figures/
+	rm -rf build/film
+	node tests/page/film.mjs build/film
+	$(BIN)/python -m benchmarks.film build/film docs/figures/page.gif
+
 .PHONY: coverage
 coverage: install ## tests with branch coverage
 	$(BIN)/coverage run -m pytest

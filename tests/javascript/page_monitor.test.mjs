@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { serverEvents } from "../../clients/web/page/event_stream.js";
+import { serverEvents, textOf } from "../../clients/web/page/event_stream.js";
 import { count, duration, percent } from "../../clients/web/page/numbers.js";
 import { Problem, Server, explained } from "../../clients/web/page/server.js";
 import { SessionHistory } from "../../clients/web/page/session_history.js";
@@ -48,6 +48,20 @@ test("an event that never ends is refused, not kept", async () => {
   const piece = "x".repeat(1 << 20);
 
   await assert.rejects(heard(Array(18).fill(piece)), RangeError);
+});
+
+test("a stream that falls silent ends, though its socket stays", async () => {
+  const body = new ReadableStream({
+    start: (stream) => stream.enqueue(new TextEncoder().encode("data: 1\n\n")),
+  });
+  const said = [];
+
+  const reading = (async () => {
+    for await (const piece of textOf(body, 20)) said.push(piece);
+  })();
+
+  await assert.rejects(reading, /nothing came for 20 ms/);
+  assert.deepEqual(said, ["data: 1\n\n"]);
 });
 
 test("ticks a second are those of the last five seconds", () => {

@@ -46,20 +46,38 @@ function parsed(block) {
   return data.length ? { event, data: JSON.parse(data.join("\n")) } : undefined;
 }
 
+/** The server says something each second; one that is silent for so long is gone, whatever its socket says. */
+const SILENCE_MS = 5000;
+
 /**
  * Yields the text of a response, piece by piece.
  * @param {ReadableStream<Uint8Array>} body
+ * @param {number} [silenceMs] Longest wait for a piece.
  * @returns {AsyncGenerator<string>}
+ * @throws {Error} Nothing came for too long.
  */
-export async function* textOf(body) {
+export async function* textOf(body, silenceMs = SILENCE_MS) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   try {
     for (;;) {
-      const { done, value } = await reader.read();
+      const { done, value } = await soon(reader.read(), silenceMs);
       if (done) return;
       yield value;
     }
   } finally {
     await reader.cancel().catch(() => {});
   }
+}
+
+/**
+ * @template Value
+ * @param {Promise<Value>} coming
+ * @param {number} ms
+ * @returns {Promise<Value>}
+ */
+function soon(coming, ms) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`nothing came for ${ms} ms`)), ms);
+    coming.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
 }
