@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from tclif_core.hyperparameters import Loss
+from tclif_core.short_loops import has_beyond, has_more_than, has_outside
 
 Targets = NDArray[np.int64] | NDArray[np.floating]
 """Classes ``[B]`` with -1, or numbers ``[B, C]`` with NaN, where a tick has no target."""
@@ -158,22 +159,17 @@ class Batch:
             ValueError: A channel or target is out of range, targets are not those of the loss, or
                 a value is not finite in single precision.
         """
-        # once a call of some ticks: counting costs a tenth of a maximum or of `all`
-        channels, offsets = self.block.channels, self.block.tick_events
-        n_pairs = offsets[1:] - offsets[:-1]
-        if np.count_nonzero(n_pairs > n_inputs):
-            raise ValueError(
-                f"a tick holds at most {n_inputs} pairs, one a channel, got {n_pairs.max()}"
-            )
-        # read without a sign, a negative number is a large one
-        if np.count_nonzero(channels.view(np.uint32) >= n_inputs):
+        block = self.block
+        channels = block.channels
+        if has_more_than(block.tick_events, n_inputs):
+            n_most = int(np.diff(block.tick_events).max())
+            raise ValueError(f"a tick holds at most {n_inputs} pairs, one a channel, got {n_most}")
+        if has_outside(channels, 0, n_inputs):
             raise ValueError(
                 f"channels must lie in [0, {n_inputs - 1}],"
                 f" got {channels.min()} to {channels.max()}"
             )
-        # a NaN compares false
-        values = self.block.values
-        if np.count_nonzero(np.abs(values) <= _LARGEST) != len(values):
+        if has_beyond(block.values, _LARGEST):
             raise ValueError("values must be finite in single precision, got one that is not")
         if loss == "cross_entropy":
             _check_classes(self.targets, n_classes)
@@ -232,8 +228,7 @@ def check_vector(
 def _check_classes(targets: Targets, n_classes: int) -> None:
     if targets.ndim != 1:
         raise ValueError(f"loss 'cross_entropy' needs a class a tick, got {_described(targets)}")
-    # read without a sign, what lies below -1 is large
-    if np.count_nonzero((targets + 1).view(np.uint64) > n_classes):
+    if has_outside(targets, -1, n_classes):  # type: ignore[arg-type]  # classes, as checked when made
         raise ValueError(
             f"targets must lie in [-1, {n_classes - 1}], got {targets.min()} to {targets.max()}"
         )

@@ -229,7 +229,7 @@ class Learner:
             ValueError: The slot is not open.
         """
         self.bank.check_open(slot)
-        if not self.bank.updates[slot, N_PENDING]:
+        if not self.bank.numbers("updates")[slot, N_PENDING]:
             return True
         return self._kernel.apply_update(slot)
 
@@ -261,8 +261,9 @@ class Learner:
             ValueError: The slot is not open.
         """
         self.bank.check_open(slot)
-        n_labelled = int(self.bank.counters[slot, strand, LABELLED_TICKS])
-        return float(self.bank.sums[slot, strand, -1]) / n_labelled if n_labelled else float("nan")
+        n_labelled = int(self.bank.numbers("counters")[slot, strand, LABELLED_TICKS])
+        loss = float(self.bank.numbers("sums")[slot, strand, -1])
+        return loss / n_labelled if n_labelled else float("nan")
 
     def export(self, slot: SlotIndex) -> dict[str, torch.Tensor]:
         """Return copies of all that a session is: weights, gradients, moments, state, counters.

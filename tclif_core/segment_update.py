@@ -13,6 +13,7 @@ weights have moved already, and their squared gradients are refreshed where they
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
 
 from tclif_core.optimizers import Arithmetic, OptimizerRows
@@ -38,13 +39,14 @@ def apply_update(bank: SlotBank, slot: int, arithmetic: Arithmetic) -> bool:
     if usable and bank.learning.update == "tick":
         usable = bool(parameters.isfinite().all())
     if usable:
-        bank.updates[slot, N_UPDATES] += 1
+        bank.numbers("updates")[slot, N_UPDATES] += 1
         _step(bank, slot, arithmetic)
         _decay_weights(bank, slot)
-        tail = parameters[scalars_offset(bank.parameter_layout) :]
-        tail.clamp_(bank.scalar_bounds[0], bank.scalar_bounds[1])
-    gradient.zero_()
-    bank.updates[slot, N_PENDING] = 0
+        tail = bank.numbers("parameters")[slot, scalars_offset(bank.parameter_layout) :]
+        low, high = bank.scalar_bounds.numpy()
+        np.clip(tail, low, high, out=tail)
+    bank.clear("gradients", slot)
+    bank.numbers("updates")[slot, N_PENDING] = 0
     return usable
 
 
@@ -62,7 +64,8 @@ def _step(bank: SlotBank, slot: int, arithmetic: Arithmetic) -> None:
     if learning.is_preconditioned:
         keep, squares = learning.square_decay, bank.second_moment[slot, :first_scalar]
         squares.mul_(keep).add_((1.0 - keep) * gradient[:first_scalar] ** 2)
-    rate, n_updates = float(bank.rates[slot]), int(bank.updates[slot, N_UPDATES])
+    rate = float(bank.numbers("rates")[slot])
+    n_updates = int(bank.numbers("updates")[slot, N_UPDATES])
     for start, stop, layer_rate in bank.rate_spans:
         begin = max(start, starts_at)
         if begin < stop and layer_rate > 0.0:

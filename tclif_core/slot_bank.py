@@ -9,7 +9,9 @@ Shapes: K slots.
 
 import math
 from collections.abc import Mapping
+from typing import Any
 
+import numpy as np
 import torch
 
 from tclif_core.batch import SlotIndex, Strand
@@ -25,6 +27,7 @@ from tclif_core.row_layout import (
 )
 from tclif_core.row_soundness import check_rate, check_rows
 from tclif_core.scalar_intervals import check_scalars, scalar_bounds
+from tclif_core.short_loops import clear
 
 TICK, LABELLED_TICKS, TICKS_SINCE_OPEN, FIRST_SPIKES = range(4)
 """Columns of ``counters``; the spikes of layer n are in column ``FIRST_SPIKES + n``."""
@@ -187,6 +190,22 @@ class SlotBank:
             setattr(self, name, getattr(self, name).to(device))
         self.scalar_bounds = self.scalar_bounds.to(device)
 
+    def numbers(self, name: str) -> Any:  # noqa: ANN401 - both index alike
+        """Return rows to read and write single numbers of, as NumPy's where they can be.
+
+        torch lets go of the interpreter lock for every number, and may wait for it long.
+        """
+        rows: torch.Tensor = getattr(self, name)
+        return rows.numpy() if self.device.type == "cpu" else rows
+
+    def clear(self, name: str, *place: int) -> None:
+        """Set a row, or a strand's share of it, to zero."""
+        row = self.numbers(name)[place]
+        if isinstance(row, np.ndarray):
+            clear(row)
+        else:
+            row.zero_()
+
     def set_rate(self, slot: SlotIndex, rate: float) -> None:
         """Change a slot's learning rate from here on.
 
@@ -204,11 +223,10 @@ class SlotBank:
             ValueError: The slot is not open.
         """
         self.check_open(slot)
-        row = self.state[slot, strand]
         if carry_state:
-            logit_memory(self.state_layout, row).zero_()
+            logit_memory(self.state_layout, self.state[slot, strand]).zero_()
         else:
-            row.zero_()
+            self.clear("state", slot, strand)
         self.set_clock(slot, strand, 0)
 
     def set_clock(self, slot: SlotIndex, strand: Strand, tick: int) -> None:
@@ -220,9 +238,10 @@ class SlotBank:
         self.check_open(slot)
         if tick < 0:
             raise ValueError(f"tick must be 0 or more, got {tick}")
-        self.sums[slot, strand].zero_()
-        self.counters[slot, strand, TICK] = tick
-        self.counters[slot, strand, LABELLED_TICKS] = 0
+        self.numbers("sums")[slot, strand] = 0.0
+        counters = self.numbers("counters")
+        counters[slot, strand, TICK] = tick
+        counters[slot, strand, LABELLED_TICKS] = 0
 
     def export(self, slot: SlotIndex) -> dict[str, torch.Tensor]:
         """Return copies of all that a slot holds, in main memory, by the names of the attributes.

@@ -8,7 +8,7 @@ Shapes: M input lines, N neurons.
 
 import numpy as np
 
-from tclif_core.kernels.compilation import compiled
+from tclif_core.compilation import compiled
 from tclif_core.kernels.compiled_layers import N_SCALARS, TINY, ZERO, dot, fill
 from tclif_core.kernels.cpu_plan import (
     ELIGIBILITY_AT,

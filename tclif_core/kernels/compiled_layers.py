@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tclif_core.kernels.compilation import compiled, inlined
+from tclif_core.compilation import compiled, inlined
 from tclif_core.kernels.compiled_lanes import LANES, WIDE, load, multiply_add, spread, store, total
 from tclif_core.kernels.cpu_plan import (
     FAST_SIGMOID,

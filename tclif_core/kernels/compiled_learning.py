@@ -13,7 +13,7 @@ import math
 
 import numpy as np
 
-from tclif_core.kernels.compilation import compiled, inlined
+from tclif_core.compilation import compiled, inlined
 from tclif_core.kernels.compiled_filtering import add_filtered
 from tclif_core.kernels.compiled_layers import N_SCALARS, ONE, TINY, ZERO, dot, fill, list_spikes
 from tclif_core.kernels.compiled_moving import move_line, move_lines

@@ -12,7 +12,7 @@ Shapes: M input lines, N neurons.
 
 import numpy as np
 
-from tclif_core.kernels.compilation import inlined
+from tclif_core.compilation import inlined
 from tclif_core.kernels.compiled_lanes import (
     WIDE,
     load,

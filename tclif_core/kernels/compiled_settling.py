@@ -10,7 +10,7 @@ multiply-add a tick; those with velocities or squares are in `compiled_moving`.
 Shapes: M input lines, N neurons.
 """
 
-from tclif_core.kernels.compilation import compiled, inlined
+from tclif_core.compilation import compiled, inlined
 from tclif_core.kernels.compiled_lanes import LANES, WIDE, load, multiply_add, spread, store
 from tclif_core.kernels.compiled_layers import ZERO, fill
 from tclif_core.kernels.cpu_plan import (

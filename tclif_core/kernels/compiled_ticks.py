@@ -10,7 +10,7 @@ Shapes: as in `batch`; the bank's rows are flat, see `row_layout`.
 import numpy as np
 from numpy.typing import NDArray
 
-from tclif_core.kernels.compilation import entrance, inlined
+from tclif_core.compilation import entrance, inlined
 from tclif_core.kernels.compiled_filtering import filter_traces
 from tclif_core.kernels.compiled_layers import (
     N_SCALARS,

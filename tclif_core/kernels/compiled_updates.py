@@ -10,7 +10,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from tclif_core.kernels.compilation import compiled, reordered
+from tclif_core.compilation import brief, compiled, reordered
 
 Floats = NDArray[np.float32]
 
@@ -19,7 +19,7 @@ TINY_MOMENT, _TINY_SQUARE = np.float32(1e-25), np.float32(1e-36)
 _ZERO, _ONE = np.float32(0.0), np.float32(1.0)
 
 
-@reordered
+@brief
 def is_below(numbers: Floats, largest: np.float32) -> bool:
     """Tell whether no number is a NaN or larger than ``largest`` in magnitude."""
     n_bad = _ZERO

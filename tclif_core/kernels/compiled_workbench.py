@@ -10,7 +10,7 @@ from numba import types
 from numba.experimental import structref
 from typing_extensions import override
 
-from tclif_core.kernels.compilation import entrance
+from tclif_core.compilation import entrance
 from tclif_core.kernels.cpu_plan import Plan, Rows, Workspace
 
 

@@ -89,7 +89,9 @@ class CpuKernel:
             slot, kernel = bank.open(seed=0, rate=0.0), CpuKernel(bank)
             zero = np.zeros(1, np.int64)
             block = EventBlock.from_dense([np.ones((1, 1))])
-            kernel.advance(Batch(np.array([slot]), zero, np.array([True]), block, zero))
+            batch = Batch(np.array([slot]), zero, np.array([True]), block, zero)
+            batch.check_ranges(1, 2, "cross_entropy")
+            kernel.advance(batch)
             kernel.apply_update(slot)
 
 

@@ -7,13 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tclif_core import EventBlock, Learner, LearningSpec, NetworkSpec, NeuronSpec
-from tclif_core.kernels import (
-    compilation,
-    compiled_ticks,
-    compiled_updates,
-    compiled_workbench,
-)
+from tclif_core import EventBlock, Learner, LearningSpec, NetworkSpec, NeuronSpec, compilation
+from tclif_core.kernels import compiled_ticks, compiled_updates, compiled_workbench
 from tests.tclif_core.streams import (
     SEGMENT_RULES,
     SEGMENT_SGD,

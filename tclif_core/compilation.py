@@ -1,4 +1,4 @@
-"""How the loops of the CPU backend are compiled, and when a compiled copy on disk is still good.
+"""How loops are compiled, and when a compiled copy on disk is still good.
 
 Numba keeps compiled functions on disk and compiles anew when the file that holds a function
 changes. A loop here calls loops of other files and freezes constants of others still, so the copies
@@ -15,7 +15,7 @@ import numba
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-PACKAGE = Path(__file__).parents[1]
+PACKAGE = Path(__file__).parent
 """The folder of `tclif_core`."""
 
 
@@ -32,12 +32,17 @@ _SOURCES = hash_of_sources(PACKAGE)
 
 
 def _compile(
-    function: _Function, fastmath: set[str], *, inline: bool = False, counts: bool = False
+    function: _Function,
+    fastmath: set[str],
+    *,
+    inline: bool = False,
+    counts: bool = False,
+    lets_go: bool = True,
 ) -> _Function:
     # division by zero gives infinity: a check before each division would keep loops scalar
     jit: Any = numba.njit
     compiled: Any = jit(
-        nogil=True, fastmath=fastmath, error_model="numpy", forceinline=inline, _nrt=counts
+        nogil=lets_go, fastmath=fastmath, error_model="numpy", forceinline=inline, _nrt=counts
     )(function)
     try:
         compiled.enable_caching()
@@ -65,6 +70,15 @@ def entrance(function: _Function) -> _Function:
     caller holds all arrays anyway. So nothing there may allocate an array.
     """
     return _compile(function, {"contract"}, counts=True)
+
+
+def brief(function: _Function) -> _Function:
+    """Compile a short loop, over one row as a rule, that keeps the interpreter lock.
+
+    It lasts some microseconds; to ask for the lock again may last a thousand. Its sums may be
+    reordered, so it counts or compares.
+    """
+    return _compile(function, {"contract", "reassoc"}, lets_go=False)
 
 
 def reordered(function: _Function) -> _Function:
