@@ -46,6 +46,7 @@ from service.storage.model_store import ModelStore
 from service.storage.shipped_models import publish_shipped
 from service.storage.snapshot_store import SnapshotStore
 from service.storage.storage_threads import StorageThreads
+from service.stream import compiled_binning
 
 if TYPE_CHECKING:
     from service.routes.connection import Connection
@@ -109,9 +110,10 @@ class Service:
         self._watch()
 
     async def start(self) -> None:
-        """Compile the kernel, find what is stored and start the engine."""
+        """Compile the loops, find what is stored and start the engine."""
         _log.info("preparing the kernel; the first start compiles it, a minute or more")
         await asyncio.to_thread(self.engine.warm_up)
+        await asyncio.to_thread(compiled_binning.warm_up)
         if self.settings.storage.shipped_models:
             await self._publish_shipped()
         await self.registry.start()

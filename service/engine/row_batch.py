@@ -68,7 +68,8 @@ def _advance_rows(learner: Learner, pairs: list[Pair]) -> list[Answer]:
     """Return what was computed for each row."""
     rows = [row for _, row in pairs]
     n_ticks = np.array([row.block.n_ticks for row in rows])
-    row_ticks = np.concatenate([[0], np.cumsum(n_ticks)])
+    row_ticks = np.zeros(len(rows) + 1, np.int64)
+    n_ticks.cumsum(out=row_ticks[1:])
     joined = TickBlock.join([row.block for row in rows])
     result = learner.advance(
         np.array([session.network.slot for session, _ in pairs], np.int64),
@@ -78,4 +79,5 @@ def _advance_rows(learner: Learner, pairs: list[Pair]) -> list[Answer]:
         np.repeat(np.array([row.target for row in rows], np.int64), n_ticks),
     )
     means, logits = result.mean_probabilities, result.logits
-    return [Answer(means[start:stop], logits[start:stop]) for start, stop in pairwise(row_ticks)]
+    bounds = pairwise(row_ticks.tolist())
+    return [Answer(means[start:stop], logits[start:stop]) for start, stop in bounds]

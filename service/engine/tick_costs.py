@@ -17,7 +17,7 @@ _NEWEST = 0.1
 class TickCosts:
     """Seconds a tick, by learner, with all that belongs to it; the engine thread's."""
 
-    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(self, clock: Callable[[], float] = time.thread_time) -> None:
         self._clock = clock
         self._seconds: WeakKeyDictionary[Learner, float] = WeakKeyDictionary()
         self._bytes: WeakKeyDictionary[Learner, int] = WeakKeyDictionary()

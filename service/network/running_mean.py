@@ -17,10 +17,11 @@ class RunningMean:
         self._n_ticks = 0
 
     def add(self, logits: NDArray[np.floating]) -> None:
-        """Take in the logits ``[C]`` of one tick."""
-        powers = np.exp(logits.astype(np.float64) - float(logits.max()))
-        self._sum = self._sum + powers / powers.sum()
-        self._n_ticks += 1
+        """Take in the logits ``[T, C]`` of some ticks."""
+        for tick in logits:
+            powers = np.exp(tick.astype(np.float64) - float(tick.max()))
+            self._sum = self._sum + powers / powers.sum()
+        self._n_ticks += len(logits)
 
     def take(self) -> NDArray[np.float32]:
         """Return the mean of the ticks since the last call, at least one, and begin anew."""

@@ -47,19 +47,20 @@ class RunningSegment:
             The predictions that fall due in them.
         """
         told = []
-        every = self.report.every_ticks
-        for n_before, mean in enumerate(answer.mean_probabilities):
-            n_ticks = self.n_ticks + n_before + 1
-            is_due = every and n_ticks % every == 0
+        means, logits = answer.mean_probabilities, answer.logits
+        first, n_heard = self.n_ticks, 0
+        for n_ticks in self._due(first, first + len(means)):
+            mean = means[n_ticks - first - 1]
             if self._recent is not None:
-                self._recent.add(answer.logits[n_before])
-            if is_due:
-                lately = mean if self._recent is None else self._recent.take()
-                told.append(self._predict(lately, n_ticks, final=False))
+                self._recent.add(logits[n_heard : n_ticks - first])
+                mean, n_heard = self._recent.take(), n_ticks - first
+            told.append(self._predict(mean, n_ticks, final=False))
+        if self._recent is not None:
+            self._recent.add(logits[n_heard:])
         if stretch is not None:
-            stretch.votes.append(answer.logits.argmax(axis=1).astype(np.int64))
-        self.n_ticks += len(answer.mean_probabilities)
-        self._mean = answer.mean_probabilities[-1]
+            stretch.votes.append(logits.argmax(axis=1).astype(np.int64))
+        self.n_ticks += len(means)
+        self._mean = means[-1]
         return told
 
     def end(self) -> Prediction:
@@ -106,10 +107,17 @@ class RunningSegment:
         if self._recent is not None:
             self._recent.restore(branch(tree, "recent"))
 
+    def _due(self, n_before: int, n_after: int) -> range:
+        """Return after which of some ticks a prediction is told."""
+        every = self.report.every_ticks
+        return range(n_before - n_before % every + every, n_after + 1, every) if every else range(0)
+
     def _predict(self, mean: NDArray[np.float32], n_ticks: int, *, final: bool) -> Prediction:
         segment = self._segment
         assert segment is not None, "a prediction belongs to a segment"
-        index = int(mean.argmax())
+        probabilities = mean.tolist()
+        confidence = max(probabilities)
+        index = probabilities.index(confidence)
         end_us = segment.begin_us + n_ticks * self._tick_us
         return Prediction(
             segment=segment.number,
@@ -117,7 +125,7 @@ class RunningSegment:
             t_us=segment.end_us if final and segment.end_us is not None else end_us,
             index=index,
             label=self.class_names[index],
-            confidence=float(mean[index]),
-            probabilities=tuple(mean.tolist()) if self.report.probabilities else None,
+            confidence=confidence,
+            probabilities=tuple(probabilities) if self.report.probabilities else None,
             final=final,
         )

@@ -6,7 +6,6 @@ ticks are computed in their order.
 """
 
 from collections import deque
-from dataclasses import replace
 from typing import assert_never
 
 import numpy as np
@@ -136,7 +135,8 @@ class SessionNetwork:
         Raises:
             InternalFailure: The network is no longer finite.
         """
-        if not np.isfinite(answer.mean_probabilities).all():
+        # a mean over a segment's ticks is no number any more once one of them was none
+        if not np.isfinite(answer.mean_probabilities[-1]).all():
             raise InternalFailure("the network's probabilities are not finite; it is quarantined")
         n_ticks = row.block.n_ticks
         if row.strand is Strand.LIVE:
@@ -261,7 +261,7 @@ class SessionNetwork:
             inbox.popleft()
             blocks.append(work.block)
             n_ticks += work.block.n_ticks
-        return row if len(blocks) == 1 else replace(row, block=TickBlock.join(blocks))
+        return Row(row.strand, row.learns, row.target, TickBlock.join(blocks))
 
     def _end_messages(self, n_ticks: int) -> None:
         """Note that messages are done whose last tick is among so many of the row's."""

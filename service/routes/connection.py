@@ -216,7 +216,8 @@ class Connection:
         if session.pace.is_ahead:
             # what has come already would be taken in at one go; others have their turn first
             await asyncio.sleep(0)
-        await session.backlog.wait_for_room()
+        if not session.backlog.has_room:
+            await session.backlog.wait_for_room()
         self._telemetry.paced(await self._traffic.pace(n_events))
 
     async def _awake(self) -> Session:

@@ -37,14 +37,16 @@ class Backlog:
             and self.n_inputs < self._settings.inbox_inputs
         )
 
-    def put(self, work: Sequence[Work]) -> None:
-        """Queue work."""
+    def put(self, work: Sequence[Work]) -> int:
+        """Queue work; return how many ticks it has."""
+        n_before = self.n_ticks
         for part in work:
             self.n_messages += isinstance(part, Applied)
             if isinstance(part, ComputeTicks):
                 self.n_ticks += part.block.n_ticks
                 self.n_inputs += part.block.n_inputs
         self.inbox.extend(work)
+        return self.n_ticks - n_before
 
     def settle(self, delivery: Delivery) -> None:
         """Count what a visit has done."""

@@ -21,7 +21,7 @@ from service.sessions.stream_pace import StreamPace
 from service.settings import SessionSettings
 from service.state_tree import Tree, branch, whole
 from service.stream.intake import Intake, SessionMessage
-from service.stream.work import Applied, AtBoundary, ChangeReport, ComputeTicks, Refuse, Work
+from service.stream.work import Applied, AtBoundary, ChangeReport, Refuse, Work
 from service.wire_protocol import (
     Ack,
     Close,
@@ -163,9 +163,9 @@ class Session:
         if message.sequence is not None:
             assert message.sequence == self.received + 1, "messages come in their order"
             self.received = message.sequence
-        n_ticks = sum(part.block.n_ticks for part in work if isinstance(part, ComputeTicks))
+        n_ticks = self.backlog.put([*work, Applied(self.received, arrived_s)])
         self.pace.take(n_ticks * self.configuration.tick_us / 1e6, arrived_s)
-        self._push([*work, Applied(self.received, arrived_s)])
+        self._notify(self)
 
     def accept_close(self, message: Close, arrived_s: float) -> None:
         """Take in the orderly end of a connection."""

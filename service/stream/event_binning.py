@@ -6,17 +6,20 @@ coming in a later frame, are late: they are dropped and counted. The result depe
 and their frames alone, never on when the frames arrived.
 """
 
-from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple, Self
+from itertools import accumulate
+from typing import Final, NamedTuple, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.state_tree import Tree, array, whole, whole_or_none
+from service.stream.compiled_binning import divide, gather
 from service.stream.tick_grid import TickGrid
 from service.wire_protocol import SensorRequest
+
+_Number = TypeVar("_Number", bound=np.generic)
 
 MAX_COUNT: Final = 255
 """Events of one input in one tick beyond this many saturate."""
@@ -48,6 +51,8 @@ class TickBlock:
 
     def cut(self, start: int, stop: int) -> Self:
         """Return ticks ``start`` to ``stop`` (exclusive) as views of this block."""
+        if stop - start == self.n_ticks:
+            return self
         first, last = self.offsets[start], self.offsets[stop]
         return type(self)(
             self.offsets[start : stop + 1] - first,
@@ -57,15 +62,18 @@ class TickBlock:
 
     @classmethod
     def join(cls, blocks: Sequence[Self]) -> Self:
-        """Return one block with the ticks of all ``blocks``, in their order."""
-        sizes = [np.diff(block.offsets) for block in blocks]
-        offsets = np.zeros(1 + sum(len(size) for size in sizes), np.int64)
-        if sizes:
-            np.cumsum(np.concatenate(sizes), out=offsets[1:])
+        """Return one block with the ticks of all ``blocks``, in their order; of one, itself."""
+        if len(blocks) == 1:
+            return blocks[0]
+        offsets = np.zeros(1 + sum(block.n_ticks for block in blocks), np.int64)
+        if blocks:
+            n_before = accumulate((block.n_inputs for block in blocks[:-1]), initial=0)
+            offsets[1:] = _in_a_row([block.offsets[1:] for block in blocks], np.int64)
+            offsets[1:] += np.repeat([*n_before], [block.n_ticks for block in blocks])
         return cls(
             offsets,
-            np.concatenate([block.channels for block in blocks] or [np.empty(0, np.int32)]),
-            np.concatenate([block.values for block in blocks] or [np.empty(0, np.float32)]),
+            _in_a_row([block.channels for block in blocks], np.int32),
+            _in_a_row([block.values for block in blocks], np.float32),
         )
 
     def capture(self) -> Tree:
@@ -81,6 +89,18 @@ class TickBlock:
             array(tree, "channels", np.int64).astype(np.int32),
             array(tree, "values", np.float32),
         )
+
+
+NO_TICKS: Final = TickBlock(np.zeros(1, np.int64), np.empty(0, np.int32), np.empty(0, np.float32))
+"""A block of nothing."""
+
+
+def _in_a_row(pieces: Sequence[NDArray[_Number]], kind: type[_Number]) -> NDArray[_Number]:
+    """Return vectors one after the other, as `numpy.concatenate` does.
+
+    It lets go of the interpreter lock meanwhile, and may wait for it much longer than this takes.
+    """
+    return np.frombuffer(bytearray().join(piece.data for piece in pieces), kind)
 
 
 class BinnedFrame(NamedTuple):
@@ -211,21 +231,18 @@ class EventBinner:
 
     def _wait(self, times_us: NDArray[np.int64], inputs: NDArray[np.int64]) -> None:
         """Add events, none late and none before the begin, to those that wait."""
-        keys = self.grid.tick_of(times_us) * self._n_inputs + inputs
-        if len(self._keys):
-            counts = np.concatenate([self._counts, np.ones(len(keys), np.int64)])
-            keys = np.concatenate([self._keys, keys])
-            order = keys.argsort(kind="stable")
-            keys, counts = keys[order], counts[order]
-        else:
-            counts = np.ones(len(keys), np.int64)
-            keys.sort()
-        is_first = np.ones(len(keys), np.bool_)
-        np.not_equal(keys[1:], keys[:-1], out=is_first[1:])
-        if not is_first.all():
-            starts = np.flatnonzero(is_first)
-            keys, counts = keys[starts], np.add.reduceat(counts, starts)
-        self._keys, self._counts = keys, counts
+        grid = self.grid
+        self._keys, self._counts = gather(
+            self._keys,
+            self._counts,
+            times_us,
+            inputs,
+            grid.begin_us,
+            grid.tick_us,
+            grid.window_us or 0,
+            grid.window_ticks or 0,
+            self._n_inputs,
+        )
 
     def _settle(self, horizon_us: int) -> tuple[TickBlock, int]:
         n_complete = self.n_complete + self.ticks_completed_by(horizon_us)
@@ -235,18 +252,12 @@ class EventBinner:
 
     def _take(self, n_complete: int) -> tuple[TickBlock, int]:
         """Take out the events of the ticks below ``n_complete``, as a block."""
-        # a bisection in Python lets no other thread in, which costs more than the search
-        last = bisect_left(self._keys, n_complete * self._n_inputs)
-        counts = self._counts[:last]
-        ticks, channels = np.divmod(self._keys[:last], self._n_inputs)
-        n_ticks = n_complete - self.n_complete
-        offsets = np.zeros(n_ticks + 1, np.int64)
-        np.bincount(ticks - self.n_complete, minlength=n_ticks).cumsum(out=offsets[1:])
-        n_saturated = 0
-        if last and int(counts.max()) > MAX_COUNT:
-            n_saturated = int(np.maximum(counts - MAX_COUNT, 0).sum())
-            counts = np.minimum(counts, MAX_COUNT)
-        block = TickBlock(offsets, channels.astype(np.int32), counts.astype(np.float32))
-        self._keys, self._counts = self._keys[last:], self._counts[last:]
+        if n_complete == self.n_complete:
+            return NO_TICKS, 0
+        offsets, channels, values, n_saturated = divide(
+            self._keys, self._counts, self.n_complete, n_complete, self._n_inputs, MAX_COUNT
+        )
+        n_taken = len(channels)
+        self._keys, self._counts = self._keys[n_taken:], self._counts[n_taken:]
         self.n_complete = n_complete
-        return block, n_saturated
+        return TickBlock(offsets, channels, values), n_saturated

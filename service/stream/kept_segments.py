@@ -22,6 +22,9 @@ class KeptSegments:
         self._settings = settings
         # oldest first
         self._waiting: OrderedDict[int, Segment] = OrderedDict()
+        # of those that wait, which grow no more: every frame asks whether the bounds hold
+        self._n_ticks = 0
+        self._n_inputs = 0
         # numbers that wait no more: True for labelled, False for dropped; bounded, and older
         # numbers count as dropped
         self._gone: OrderedDict[int, bool] = OrderedDict()
@@ -47,7 +50,7 @@ class KeptSegments:
     def finish(self, segment: Segment) -> None:
         """Take in a segment that has ended, with or without a label, kept or not."""
         if segment.target is None and segment.stretches:
-            self._waiting[segment.number] = segment
+            self._hold(segment)
             self.hold_bounds(None)
         else:
             self._remember(segment.number, labelled=segment.target is not None)
@@ -64,8 +67,7 @@ class KeptSegments:
     def label(self, segment: Segment, target: int) -> None:
         """Give a waiting segment its label; it waits no more."""
         segment.target = target
-        del self._waiting[segment.number]
-        self._remember(segment.number, labelled=True)
+        self._let_go(segment, labelled=True)
 
     def refuse(self, number: int, last_number: int | None) -> Refusal:
         """Say why a number that does not wait takes no label."""
@@ -90,9 +92,9 @@ class KeptSegments:
         """Drop kept ticks, oldest segment first, until the bounds hold."""
         while self._is_over_bounds(open_segment):
             if self._waiting:
-                number, segment = self._waiting.popitem(last=False)
+                segment = next(iter(self._waiting.values()))
                 self.n_dropped += segment.is_whole
-                self._remember(number, labelled=False)
+                self._let_go(segment, labelled=False)
             else:
                 # an open segment that alone is longer than the bounds lets go of its oldest
                 # stretches; it can't be learnt as a whole any more
@@ -112,9 +114,9 @@ class KeptSegments:
         return lambda: tree | {"waiting": waiting()}
 
     def restore(self, tree: Tree) -> None:
-        """Go on from what `capture` described."""
-        self._waiting.clear()
-        self._waiting.update((s.number, s) for s in restore_segments(branch(tree, "waiting")))
+        """Go on from what `capture` described; for one that keeps nothing yet."""
+        for segment in restore_segments(branch(tree, "waiting")):
+            self._hold(segment)
         gone, labelled = array(tree, "gone", np.int64), array(tree, "labelled", np.int64)
         self._gone = OrderedDict(zip(gone.tolist(), (labelled != 0).tolist(), strict=True))
         self._forgotten_until = whole_or_none(tree, "forgotten_until")
@@ -125,12 +127,26 @@ class KeptSegments:
         return waiting if open_segment is None else [*waiting, open_segment]
 
     def _is_over_bounds(self, open_segment: Segment | None) -> bool:
-        holders = self._holders(open_segment)
+        n_ticks, n_inputs = self._n_ticks, self._n_inputs
+        if open_segment is not None:
+            n_ticks += open_segment.n_kept_ticks
+            n_inputs += open_segment.n_kept_inputs
         return (
             len(self._waiting) > self._settings.kept_segments
-            or sum(s.n_kept_ticks for s in holders) > self._settings.kept_ticks
-            or sum(s.n_kept_inputs for s in holders) > self._settings.kept_inputs
+            or n_ticks > self._settings.kept_ticks
+            or n_inputs > self._settings.kept_inputs
         )
+
+    def _hold(self, segment: Segment) -> None:
+        self._waiting[segment.number] = segment
+        self._n_ticks += segment.n_kept_ticks
+        self._n_inputs += segment.n_kept_inputs
+
+    def _let_go(self, segment: Segment, *, labelled: bool) -> None:
+        del self._waiting[segment.number]
+        self._n_ticks -= segment.n_kept_ticks
+        self._n_inputs -= segment.n_kept_inputs
+        self._remember(segment.number, labelled=labelled)
 
     def _remember(self, number: int, *, labelled: bool) -> None:
         self._gone[number] = labelled

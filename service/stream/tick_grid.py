@@ -7,9 +7,6 @@ may be shorter; ticks are counted on through all windows.
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 
 @dataclass(frozen=True, slots=True)
 class TickGrid:
@@ -30,17 +27,8 @@ class TickGrid:
         """Ticks of a window, a partial last one included; None without windows."""
         return None if self.window_us is None else -(-self.window_us // self.tick_us)
 
-    def tick_of(self, times_us: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the ticks that times, none before the begin, lie in."""
-        since = times_us - self.begin_us
-        if self.window_us is None or self.window_ticks is None:
-            return since // self.tick_us
-        windows, within = np.divmod(since, self.window_us)
-        ticks: NDArray[np.int64] = windows * self.window_ticks + within // self.tick_us
-        return ticks
-
     def n_ended_by(self, time_us: int) -> int:
-        """Return how many ticks end at or before a time."""
+        """Return how many ticks end at or before a time: the tick that the time lies in."""
         windows_ticks, within = self._split(time_us)
         return windows_ticks + within // self.tick_us
 
