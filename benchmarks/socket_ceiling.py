@@ -31,7 +31,7 @@ from typing_extensions import override
 from benchmarks.measured_on import facts
 from clients.load_socket import LoadSocket, connect
 from clients.load_task import Task
-from service.access.connection_gate import BoundedWebSocket
+from service.access.bounded_web_socket import BoundedWebSocket
 from service.wire_protocol import HEADER_BYTES, Ack, Prediction, encode
 
 RESULTS = Path(__file__).parent / "results" / "socket_ceiling.json"

@@ -16,7 +16,8 @@ from fastapi import FastAPI
 from pydantic import ValidationError
 from typing_extensions import override
 
-from service.access.connection_gate import MAX_HEADER_BYTES, BoundedWebSocket, gated
+from service.access.bounded_web_socket import BoundedWebSocket
+from service.access.connection_gate import MAX_HEADER_BYTES, gated
 from service.access.paced_server import AddressUnavailable, PacedServer, bind
 from service.access.token_file import TokensUnreadable
 from service.application import create_app

@@ -7,12 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
-import uvicorn
-from fastapi import FastAPI
-from uvicorn.protocols.utils import ClientDisconnected
-from uvicorn.server import ServerState
 
-from service.access.connection_gate import BoundedWebSocket
 from tests.end_to_end.conftest import Serve
 from tests.end_to_end.conversation_partner import (
     SMALL_OPEN,
@@ -177,7 +172,7 @@ def mark(sequence: int) -> bytes:
 async def test_a_peer_that_reads_nothing_is_let_go(
     serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.access.connection_gate.LAST_WORDS_S", 0.1)
+    monkeypatch.setattr("service.access.bounded_web_socket.LAST_WORDS_S", 0.1)
     monkeypatch.setattr("service.routes.connection.FLUSH_S", 0.1)
     async with (
         serve(socket={"outbox_messages": 128}) as server,
@@ -210,11 +205,3 @@ async def test_a_download_that_nobody_reads_is_given_up(serve: Serve) -> None:
         writer.write(20 * b"GET /v1/sessions/s/weights HTTP/1.1\r\nHost: localhost\r\n\r\n")
 
         await until(lambda: server.n_sockets == 1)
-
-
-async def test_after_uvicorn_closed_a_socket_nothing_is_said() -> None:
-    socket = BoundedWebSocket(uvicorn.Config(app=FastAPI()), ServerState(), {})
-    socket.handshake_complete = socket.close_sent = True
-
-    with pytest.raises(ClientDisconnected):
-        await socket.send({"type": "websocket.send", "text": "late"})
