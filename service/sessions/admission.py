@@ -28,10 +28,10 @@ FIRST_GUESS_S = 1e-11
 PASSES = 2
 """A tick is computed when it comes and once more in its lesson."""
 
-LATE_SHARE = 0.05
+LATE_SHARE = 0.01
 """With more late answers than this among those in real time nobody new is let in."""
 
-FEWEST_ANSWERS = 20
+FEWEST_ANSWERS = 100
 """Of fewer answers no share is made."""
 
 LEAST_WORK_S = 0.1

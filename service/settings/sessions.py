@@ -113,9 +113,9 @@ class EngineSettings(BaseModel):
     visit_ticks: Annotated[int, Field(ge=1)] = 128
     """Most ticks of one session in one batch; its weights are loaded once for all of them."""
 
-    switch_us: Annotated[int, Field(ge=50)] = 500
-    """How long a thread keeps Python's interpreter lock while another wants it. The event loop lets
-    go of it with every socket that it looks at, and would wait so long each time."""
+    switch_us: Annotated[int, Field(ge=50)] = 2000
+    """Longest time that a thread keeps Python's interpreter lock while another wants it: the
+    longer, the fewer switches that cost both, the shorter, the sooner the event loop reads on."""
 
 
 class AdmissionSettings(BaseModel):
@@ -123,16 +123,16 @@ class AdmissionSettings(BaseModel):
 
     model_config = STRICT
 
-    new_load: Annotated[float, Field(gt=0)] = 0.75
+    new_load: Annotated[float, Field(gt=0)] = 0.93
     """Share of its time that the busier of engine and event loop may spend on sessions in real time
     for a new session to be opened, that one included; beyond it 1013."""
 
-    known_load: Annotated[float, Field(gt=0)] = 0.9
+    known_load: Annotated[float, Field(gt=0)] = 0.97
     """The same for a stored session that comes back."""
 
     deadline_ms: Annotated[float, Field(gt=0)] = 50.0
-    """A prediction in real time is late after so long. With more than one late one in twenty, and
-    half of ``new_load``, no new session is opened."""
+    """A prediction in real time is late after so long. With more than one late one in a hundred,
+    and half of ``new_load``, no new session is opened."""
 
     retry_after_ms: Annotated[int, Field(ge=0)] = 5000
     """Told to clients that are turned away for this."""
