@@ -9,7 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 WIDTH = 760
-COLOURS = 48
+COLOURS = 96
 FRAME_MS = 250
 
 
@@ -21,7 +21,8 @@ def main() -> int:
         sys.stderr.write(f"{folder} has no *.png; expected the frames of tests/page/film.mjs\n")
         return 2
     # one palette for all, so that what stands still is the same in every frame and costs nothing
-    palette = frames[-1].quantize(COLOURS)
+    # by coverage: a colour that few pixels have, such as a layer's, is one of them too
+    palette = frames[-1].quantize(COLOURS, Image.Quantize.MAXCOVERAGE)
     first, *rest = [each.quantize(palette=palette, dither=Image.Dither.NONE) for each in frames]
     first.save(output, save_all=True, append_images=rest, duration=FRAME_MS, loop=0, optimize=True)
     sys.stdout.write(f"frames={len(frames)} bytes={output.stat().st_size}\n")

@@ -108,7 +108,7 @@ test("a camera that is not allowed, and a session of another sensor, are said in
   await page.getByLabel("microphone", { exact: true }).check();
   await page.getByLabel("Session", { exact: true }).fill("my-gestures");
   await page.getByRole("button", { name: "Start the microphone" }).click();
-  await page.getByText("Session my-gestures senses with camera; choose another name.").waitFor();
+  await page.getByText("Session my-gestures senses by camera; choose another name.").waitFor();
 
   await page.evaluate(() => {
     navigator.mediaDevices.getUserMedia = async () => {

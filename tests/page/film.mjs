@@ -19,7 +19,7 @@ if (missing) await writeFile(sound, wav(voice()));
 else await writeWord(sound, "jackson", 7, 5);
 const browser = await launch(sensing("audio", sound));
 const server = await serve(join(folder.path, "data"));
-const { page } = await openPage(browser, server.url, { viewport: { width: 1000, height: 1000 } });
+const { page } = await openPage(browser, server.url, { viewport: { width: 1000, height: 1340 } });
 await page.getByText("Connected to").waitFor();
 await page.getByRole("button", { name: "Start the microphone" }).click();
 await page.getByText("Hold the button").waitFor();

@@ -72,6 +72,8 @@ export class Teaching {
     byId("teach-start").disabled = true;
     try {
       const request = await this.#request(sensor);
+      // another sensor, another clock
+      this.#lag = new LagMeter();
       this.#sensor = await openSensor(request.sensor, camera, (sensed) => this.#sense(sensed), this.#picture);
       await this.#connect(request);
     } catch (error) {
@@ -97,7 +99,7 @@ export class Teaching {
     const known = await this.#server.get(`/v1/sessions/${encodeURIComponent(session)}`);
     const { sensor: first, tick_us: firstTickUs, network, model: firstModel } = known.configuration;
     if (first.kind !== sensor.kind) {
-      throw new NoSensor(`Session ${session} senses with ${SENSORS[first.kind]?.device ?? first.kind}; choose another name.`);
+      throw new NoSensor(`Session ${session} senses by ${SENSORS[first.kind]?.device ?? first.kind}; choose another name.`);
     }
     const origin = firstModel ? { model: firstModel } : { network };
     return { session, sensor: first, report, tickUs: firstTickUs, ...origin };
