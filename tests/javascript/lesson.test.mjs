@@ -98,3 +98,10 @@ test("time that passes in silence is told while recording", async () => {
   assert.deepEqual(said, [["events", [], []], ["advance", 1_116_000]]);
   assert.equal(lesson.ownTime(1_116_000), 116_000);
 });
+
+test("answers to an earlier lesson are not this one's", () => {
+  const { lesson } = taught();
+
+  // this lesson's segments begin at 1001
+  assert.deepEqual([1000, 1001, undefined].map((segment) => lesson.isOwn(segment)), [false, true, false]);
+});

@@ -30,6 +30,7 @@ export class Lesson {
   #server;
   #path;
   #originUs;
+  #firstAfter;
   #nowUs;
   /** @type {number | undefined} */
   #open;
@@ -52,11 +53,19 @@ export class Lesson {
     this.#path = `/v1/sessions/${encodeURIComponent(session)}`;
     this.#originUs = wallMs * 1000;
     this.#nowUs = this.#originUs;
-    this.#last = wallMs;
+    this.#last = this.#firstAfter = wallMs;
   }
 
   get isRecording() {
     return this.#open !== undefined;
+  }
+
+  /**
+   * Whether a segment is of this lesson: a server retells the last answers of the one before.
+   * @param {number | undefined} segment
+   */
+  isOwn(segment) {
+    return segment !== undefined && segment > this.#firstAfter;
   }
 
   /** Sensor time, as the session counts it, in the sensor's own. @param {number} tUs */

@@ -209,7 +209,8 @@ export class Teaching {
 
   /** @param {SessionClient} client */
   async #readPredictions(client) {
-    for await (const { final, label, confidence, tUs } of ended(client.predictions)) {
+    for await (const { segment, final, label, confidence, tUs } of ended(client.predictions)) {
+      if (!this.#lesson?.isOwn(segment)) continue;
       byId("teach-guess").textContent = `${label} · ${percent(confidence)}`;
       requestAnimationFrame(() => this.#drawn(tUs, final));
       if (!final) continue;
@@ -231,7 +232,8 @@ export class Teaching {
 
   /** @param {SessionClient} client */
   async #readLessons(client) {
-    for await (const { target, correct } of ended(client.learned)) {
+    for await (const { segment, target, correct } of ended(client.learned)) {
+      if (!this.#lesson?.isOwn(segment)) continue;
       const name = this.#classes[target] ?? target;
       this.#panel.say(`Learnt: ${name}. It had been ${correct ? "right" : "wrong"}.`);
     }
