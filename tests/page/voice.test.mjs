@@ -125,7 +125,7 @@ test("a word is added while a session runs, and can be taught", async () => {
   await page.getByRole("radio", { name: /my-voice/ }).waitFor();
   await page.getByRole("button", { name: "Start the microphone" }).click();
   await page.getByText("Hold the button").waitFor();
-  assert.deepEqual(await page.locator("#teach-labels button").allInnerTexts(), ["1  yes", "2  no", "3  stop", "4  maybe"]);
+  assert.deepEqual(await page.locator("#teach-labels button").allInnerTexts(), ["1 yes", "2 no", "3 stop", "4 maybe"]);
   assert.deepEqual(complaints, []);
   await context.close();
   await server.stop();
