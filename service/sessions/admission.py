@@ -28,8 +28,11 @@ FIRST_GUESS_S = 1e-11
 PASSES = 2
 """A tick is computed when it comes and once more in its lesson."""
 
-LATE_SHARE = 0.01
-"""With more late answers than this among those in real time nobody new is let in."""
+CLOSE = 0.6
+"""Of its deadline an answer may use so much; later ones have come close to it."""
+
+CLOSE_SHARE = 0.02
+"""With more close answers than this among those in real time nobody new is let in."""
 
 FEWEST_ANSWERS = 100
 """Of fewer answers no share is made."""
@@ -65,6 +68,7 @@ class Admission:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
+        self._close_s = CLOSE * settings.deadline_ms / 1000
         self._clock = clock
         self._computed_s = Fading(clock)
         self._computed_bytes = Fading(clock)
@@ -72,7 +76,7 @@ class Admission:
         self._n_in_time = Fading(clock)
         self._n_ahead = Fading(clock)
         self._n_answers = Fading(clock)
-        self._n_late = Fading(clock)
+        self._n_close = Fading(clock)
         self._promised = Fading(clock)
         self._seconds_a_byte = FIRST_GUESS_S
 
@@ -82,10 +86,10 @@ class Admission:
         return self._scarcity * (self._computed_s.value / FADES_IN_S + self._promised.value)
 
     @property
-    def late_share(self) -> float:
-        """Share of the late ones among the last answers to sessions in real time."""
+    def close_share(self) -> float:
+        """Share of the last answers in real time that came close to their deadline or missed it."""
         n_answers = self._n_answers.value
-        return self._n_late.value / n_answers if n_answers >= FEWEST_ANSWERS else 0.0
+        return self._n_close.value / n_answers if n_answers >= FEWEST_ANSWERS else 0.0
 
     def computed(self, seconds: float, n_ticks: int, tick_bytes: float) -> None:
         """Count what the engine did for sessions in real time.
@@ -118,8 +122,8 @@ class Admission:
     def answered(self, lag_s: float) -> None:
         """Count a prediction for a session in real time, by how long it took."""
         self._n_answers.add(1)
-        if lag_s > self._settings.deadline_ms / 1000:
-            self._n_late.add(1)
+        if lag_s > self._close_s:
+            self._n_close.add(1)
 
     def is_measured(self, active_s: float) -> bool:
         """Tell whether a session that was active then is in the measurement still."""
@@ -149,10 +153,11 @@ class Admission:
                 retry_after_ms=settings.retry_after_ms,
             )
         # answers may be late for other reasons than load: a machine that stood still for a moment
-        if not is_known and load > most / 2 and self.late_share > LATE_SHARE:
+        if not is_known and load > most / 2 and self.close_share > CLOSE_SHARE:
             raise AtCapacity(
-                f"{self.late_share:.0%} of the predictions come later than {settings.deadline_ms:g}"
-                f" ms; expected at most {LATE_SHARE:.0%} for a new session",
+                f"{self.close_share:.0%} of the predictions come later than"
+                f" {1000 * self._close_s:g} ms; expected at most {CLOSE_SHARE:.0%} for a new"
+                " session",
                 reason="lag",
                 retry_after_ms=settings.retry_after_ms,
             )

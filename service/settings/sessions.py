@@ -123,16 +123,16 @@ class AdmissionSettings(BaseModel):
 
     model_config = STRICT
 
-    new_load: Annotated[float, Field(gt=0)] = 0.93
+    new_load: Annotated[float, Field(gt=0)] = 0.85
     """Share of its time that the busier of engine and event loop may spend on sessions in real time
     for a new session to be opened, that one included; beyond it 1013."""
 
-    known_load: Annotated[float, Field(gt=0)] = 0.97
+    known_load: Annotated[float, Field(gt=0)] = 0.95
     """The same for a stored session that comes back."""
 
     deadline_ms: Annotated[float, Field(gt=0)] = 50.0
-    """A prediction in real time is late after so long. With more than one late one in a hundred,
-    and half of ``new_load``, no new session is opened."""
+    """A prediction in real time is late after so long. While more than one in fifty takes more than
+    0.6 of it, and the load is above half of ``new_load``, no new session is opened."""
 
     retry_after_ms: Annotated[int, Field(ge=0)] = 5000
     """Told to clients that are turned away for this."""
