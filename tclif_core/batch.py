@@ -204,8 +204,11 @@ class AdvanceResult:
     @classmethod
     def allocate(cls, n_ticks: int, n_classes: int, dtype: DTypeLike) -> "AdvanceResult":
         """Make room for a result; a kernel writes every element of it."""
-        shapes = (n_ticks, n_classes), (n_ticks, n_classes), (n_ticks,)
-        return cls(*(np.empty(shape, dtype) for shape in shapes))
+        return cls(
+            np.empty((n_ticks, n_classes), dtype),
+            np.empty((n_ticks, n_classes), dtype),
+            np.empty(n_ticks, dtype),
+        )
 
 
 def check_vector(

@@ -35,6 +35,10 @@ class Arithmetic(Protocol):
         """Tell whether no number is a NaN or above `LARGEST_GRADIENT` in magnitude."""
         ...
 
+    def is_finite(self, parameters: torch.Tensor) -> bool:
+        """Tell whether no number is a NaN or infinite."""
+        ...
+
     def length(self, gradient: torch.Tensor) -> float:
         """Return the Euclidean length of a gradient, summed in double precision."""
         ...
@@ -60,6 +64,10 @@ class PlainArithmetic:
         """See `Arithmetic.is_usable`."""
         # a NaN compares false, so it is caught by asking for the good ones
         return bool((gradient.abs() <= LARGEST_GRADIENT).all())
+
+    def is_finite(self, parameters: torch.Tensor) -> bool:
+        """See `Arithmetic.is_finite`."""
+        return bool(parameters.isfinite().all())
 
     def length(self, gradient: torch.Tensor) -> float:
         """See `Arithmetic.length`."""

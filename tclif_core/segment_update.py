@@ -37,7 +37,7 @@ def apply_update(bank: SlotBank, slot: int, arithmetic: Arithmetic) -> bool:
     gradient, parameters = bank.gradients[slot], bank.parameters[slot]
     usable = arithmetic.is_usable(gradient)
     if usable and bank.learning.update == "tick":
-        usable = bool(parameters.isfinite().all())
+        usable = arithmetic.is_finite(parameters)
     if usable:
         bank.numbers("updates")[slot, N_UPDATES] += 1
         _step(bank, slot, arithmetic)

@@ -25,6 +25,7 @@ _Number = TypeVar("_Number", bound=np.generic)
 _INT64, _INT32 = np.dtype(np.int64), np.dtype(np.int32)
 _FLOAT32, _BOOL = np.dtype(np.float32), np.dtype(np.bool_)
 _LARGEST_GRADIENT = np.float32(LARGEST_GRADIENT)
+_LARGEST_NUMBER = np.finfo(np.float32).max
 # together they run through every loop; `advance_rows` is one for all
 _RULES = (
     LearningSpec(optimizer="sgd", momentum=0.5, gradient_clip=1.0),
@@ -101,6 +102,11 @@ class CompiledArithmetic:
     def is_usable(self, gradient: torch.Tensor) -> bool:
         """See `optimizers.Arithmetic.is_usable`."""
         return bool(updates.is_below(gradient.numpy(), _LARGEST_GRADIENT))
+
+    def is_finite(self, parameters: torch.Tensor) -> bool:
+        """See `optimizers.Arithmetic.is_finite`."""
+        # no float32 but an infinity lies above the largest; torch writes three rows to find out
+        return bool(updates.is_below(parameters.numpy(), _LARGEST_NUMBER))
 
     def length(self, gradient: torch.Tensor) -> float:
         """See `optimizers.Arithmetic.length`."""

@@ -1,10 +1,12 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from tclif_core import LearningSpec
-from tclif_core.optimizers import OptimizerRows, PlainArithmetic
+from tclif_core.kernels.cpu import CompiledArithmetic
+from tclif_core.optimizers import Arithmetic, OptimizerRows, PlainArithmetic
 
 PLAIN = PlainArithmetic()
 
@@ -140,3 +142,12 @@ def test_momentum_of_sgd_equals_that_of_torch(momentum: float) -> None:
         PLAIN.step(learning, rows, rate=1e-2, n_updates=n)
 
     assert torch.allclose(ours, theirs.detach(), rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("arithmetic", [PlainArithmetic(), CompiledArithmetic()])
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_weights_are_finite_up_to_the_largest_float(arithmetic: Arithmetic, bad: float) -> None:
+    largest = float(np.finfo(np.float32).max)
+
+    assert arithmetic.is_finite(torch.tensor([0.0, largest, -largest]))
+    assert not arithmetic.is_finite(torch.tensor([0.0, bad, largest]))
