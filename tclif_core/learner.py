@@ -88,8 +88,13 @@ class Learner:
 
     @property
     def memory_bytes(self) -> int:
-        """What all slots take together, free ones included."""
-        return self.bank.capacity * slot_bytes(self.network, self.learning, self.bank.dtype)
+        """What its slots take together, those included that were given back.
+
+        On a device that is all there are, in main memory those that were open once.
+        """
+        bank = self.bank
+        n_slots = bank.n_touched if bank.device.type == "cpu" else bank.capacity
+        return n_slots * slot_bytes(self.network, self.learning, bank.dtype)
 
     def open(self, *, seed: int, rate: float) -> SlotIndex:
         """Open a session with fresh weights, a function of the seed and the specification.

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from tclif_core.batch import SlotIndex, Strand
+from tclif_core.fresh_memory import fresh_zeros
 from tclif_core.hyperparameters import LearningSpec, NetworkSpec
 from tclif_core.initial_weights import feedback_weights, initial_parameters
 from tclif_core.row_layout import (
@@ -34,6 +35,9 @@ TICK, LABELLED_TICKS, TICKS_SINCE_OPEN, FIRST_SPIKES = range(4)
 
 N_UPDATES, N_PENDING = range(2)
 """Columns of ``updates``: optimiser steps so far, labelled ticks since the last one."""
+
+ROOM_SLOTS, ROOM_BYTES = 256, 1 << 29
+"""Of main memory a bank that grows reserves this much at least, whichever is less."""
 
 _HIGHEST_SEED = 2**63 - 1
 
@@ -88,6 +92,7 @@ class SlotBank:
         rates: Learning rate of each slot, ``[K]`` float64.
         seeds: Seed of each slot's initial weights, ``[K]`` int64.
         first_classes: How many classes those weights were for, ``[K]`` int64.
+        n_touched: How many slots were open once; in main memory the others take none.
     """
 
     parameters: torch.Tensor
@@ -121,6 +126,7 @@ class SlotBank:
         self.rate_spans = rate_spans(network, learning, self.parameter_layout)
         self.scalar_bounds = scalar_bounds(network, learning, self.parameter_layout, dtype)
         self.device = torch.device("cpu")
+        self.n_touched = 0
         self._capacity = 0
         self._open: set[int] = set()
         self._free: list[int] = []
@@ -161,8 +167,9 @@ class SlotBank:
         parameters = torch.from_numpy(initial_parameters(self.network, seed))
         feedback = torch.from_numpy(feedback_weights(self.network, self.learning, seed))
         if not self._free:
-            self._grow(2 * self._capacity)
+            self._grow(self._next_capacity())
         slot = self._free.pop()
+        self.n_touched = max(self.n_touched, slot + 1)
         self._open.add(slot)
         self.parameters[slot].copy_(parameters)
         self.feedback[slot].copy_(feedback)
@@ -326,10 +333,19 @@ class SlotBank:
             if field.offset >= start
         }
 
+    def _next_capacity(self) -> int:
+        """Return a capacity to grow to, so large that it seldom happens: all slots are copied."""
+        room = 0
+        if self.device.type == "cpu":
+            # slots that nobody used yet take no memory there
+            n_bytes = slot_bytes(self.network, self.learning, self.dtype)
+            room = min(ROOM_SLOTS, ROOM_BYTES // n_bytes)
+        return max(2 * self._capacity, room)
+
     def _grow(self, capacity: int) -> None:
         shapes = row_shapes(self.network, self.learning, self.dtype)
         for name, (shape, dtype) in shapes.items():
-            grown = torch.zeros((capacity, *shape), dtype=dtype, device=self.device)
+            grown = fresh_zeros((capacity, *shape), dtype, self.device)
             if self._capacity:
                 grown[: self._capacity].copy_(getattr(self, name))
             setattr(self, name, grown)

@@ -1,11 +1,12 @@
 import math
 
+import psutil
 import pytest
 import torch
 
-from tclif_core import LearningSpec, NetworkSpec, NeuronSpec, SlotIndex, Strand
+from tclif_core import Learner, LearningSpec, NetworkSpec, NeuronSpec, SlotIndex, Strand
 from tclif_core.initial_weights import feedback_weights, initial_parameters
-from tclif_core.slot_bank import SlotBank, row_shapes, slot_bytes
+from tclif_core.slot_bank import ROOM_SLOTS, SlotBank, row_shapes, slot_bytes
 from tests.tclif_core.streams import SEGMENT_SGD, TICK_SGD, small_network
 
 ADAM = LearningSpec(feedback="broadcast")
@@ -120,9 +121,24 @@ def test_growing_keeps_every_bit_of_the_open_slots() -> None:
 
     third = bank.open(seed=3, rate=0.3)
 
-    assert (third, bank.capacity, bank.n_open) == (2, 4, 3)
+    # a network of some hundred bytes: as many slots as a bank that grows has at least
+    assert (third, bank.capacity, bank.n_open) == (2, ROOM_SLOTS, 3)
     for name, tensor in _tensors(bank).items():
         assert torch.equal(tensor[:2], before[name])
+
+
+def test_slots_that_nobody_used_take_no_memory() -> None:
+    # 600,824 bytes a session, of which 256 slots are reserved: 147 MiB
+    learner = Learner(NetworkSpec(inputs=700, hidden=(128, 128), classes=20), TICK_SGD)
+    n_bytes = Learner.session_bytes(learner.network, TICK_SGD)
+    learner.open(seed=0, rate=0.1)
+    resident = psutil.Process().memory_info().rss
+
+    learner.open(seed=1, rate=0.1)
+
+    assert learner.bank.capacity == ROOM_SLOTS
+    assert learner.memory_bytes == 2 * n_bytes
+    assert psutil.Process().memory_info().rss - resident < 20 * n_bytes
 
 
 def test_a_closed_slot_is_cleared_and_given_out_again() -> None:
