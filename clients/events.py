@@ -17,6 +17,7 @@ from urllib.parse import urlencode
 
 from clients import replay
 from clients.argument_types import count
+from clients.error_sentences import sentence
 from clients.event_camera.event_file import SUFFIXES, read_event_file
 from clients.event_camera.field_of_view import POLARITIES
 from clients.optional_packages import MissingPackage
@@ -57,7 +58,7 @@ def _inspect(path: Path) -> int:
     try:
         decoded = read_event_file(path)
     except (MissingPackage, OSError, ValueError) as error:
-        sys.stderr.write(f"tclif-events: {error}\n")
+        sys.stderr.write(f"tclif-events: {sentence(error)}\n")
         return 1
     events = decoded.events
     size = "unknown" if decoded.size is None else "{}x{}".format(*decoded.size)

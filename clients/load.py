@@ -18,6 +18,7 @@ from typing import Protocol
 
 from clients.connection_errors import ClientError
 from clients.credentials import token_from_environment, token_from_file
+from clients.error_sentences import sentence
 from clients.load_arguments import parse
 from clients.load_report import table
 from clients.load_run import Load, ProcessEnded, Progress
@@ -39,7 +40,7 @@ def main(command_line: Sequence[str] | None = None) -> int:
             text = json.dumps(report, indent=1, allow_nan=False)
             arguments.json.write_text(text + "\n", encoding="utf-8")
     except (ClientError, OSError, ValueError, ProcessEnded, MissingPackage) as error:
-        sys.stderr.write(f"tclif-load: {error}\n")
+        sys.stderr.write(f"tclif-load: {sentence(error)}\n")
         return 1
     sys.stdout.write(table(report) + "\n")
     if load.is_interrupted:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from clients.argument_types import count
+from clients.argument_types import count, stream_url
 from clients.credentials import TOKEN_VARIABLE
 from clients.load_task import FRAME_S, SEGMENT_FRAMES
 from clients.replay_arguments import DEFAULT_URL
@@ -48,7 +48,7 @@ def parse(command_line: Sequence[str] | None) -> Arguments:
         epilog="Exit code 0 if every promise was held, 1 if one was not.",
     )
     add = parser.add_argument
-    add("--url", default=DEFAULT_URL, help="of the stream (default %(default)s)")
+    add("--url", type=stream_url, default=DEFAULT_URL, help="of the stream (default %(default)s)")
     add("--metrics-url", metavar="URL", help="default: /metrics on the stream's host and port")
     add("--sessions", type=count, default=100, metavar="N", help="how many (default %(default)s)")
     add(

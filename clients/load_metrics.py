@@ -1,14 +1,16 @@
 """What the loaded server says of itself, from its metrics."""
 
 import time
+import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from http import HTTPStatus
 from urllib.parse import urlsplit, urlunsplit
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from clients.connection_errors import ServerUnreachable
-from clients.credentials import authorization
+from clients.credentials import TOKEN_VARIABLE, authorization
 
 _TIMEOUT_S = 30.0
 
@@ -54,8 +56,16 @@ def read_metrics(url: str, token: str | None) -> Reading:
     try:
         with direct.open(asked, timeout=_TIMEOUT_S) as answer:
             text = answer.read().decode()
+    except urllib.error.HTTPError as error:
+        error.close()
+        reason = f"it answers HTTP {error.code}"
+        if error.code in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+            shown = "the token shown may not read them" if token else "no token was given"
+            reason += f"; {shown}, {TOKEN_VARIABLE} or --token-file can hold an administrator's"
+        raise ServerUnreachable(f"no metrics can be read at {url}: {reason}") from error
     except OSError as error:
-        raise ServerUnreachable(f"no metrics can be read at {url}: {error}") from error
+        reason = str(getattr(error, "reason", error))
+        raise ServerUnreachable(f"no server answers at {url}: {reason}") from error
     samples: Samples = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:

@@ -23,6 +23,7 @@ from pydantic import ValidationError
 from clients.connection_errors import ClientError
 from clients.credentials import token_from_file
 from clients.datasets import Source, UnreadableSource, open_source
+from clients.error_sentences import sentence
 from clients.optional_packages import MissingPackage, import_optional
 from clients.replay_arguments import Arguments, parse
 from clients.replay_progress import Phase, ReplayProgress
@@ -88,19 +89,19 @@ def main(command_line: Sequence[str] | None = None) -> int:
     except ValidationError as error:
         return _fail(_first_sentence(error))
     except (MissingPackage, OSError, ValueError) as error:
-        return _fail(str(error))
+        return _fail(sentence(error))
     replay = Replay(arguments, request, source, test, view, token=token)
     failure: str | None = None
     try:
         signal_number = asyncio.run(replay.run())
     except (ClientError, UnreadableSource, OSError) as error:
-        failure, signal_number = str(error), None
+        failure, signal_number = sentence(error), None
     except KeyboardInterrupt:
         return _INTERRUPTED
     try:
         _report(arguments, replay.progress, failure)
     except OSError as error:
-        return _fail(str(error))
+        return _fail(sentence(error))
     if failure is not None:
         return _fail(failure)
     return 0 if signal_number is None or arguments.forever else 128 + signal_number
@@ -281,6 +282,10 @@ def _say(line: str) -> None:
     sys.stdout.flush()
 
 
-def _fail(sentence: str) -> int:
-    sys.stderr.write(f"tclif-replay: {sentence}\n")
+def _fail(reason: str) -> int:
+    sys.stderr.write(f"tclif-replay: {reason}\n")
     return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from clients.argument_types import count, sizes
+from clients.argument_types import count, sizes, stream_url
 from clients.credentials import TOKEN_VARIABLE
 from clients.datasets import KNOWN, Recording, Source
 from clients.recordings import EventCamera
@@ -128,7 +128,7 @@ def parse(command_line: Sequence[str] | None) -> Arguments:
     )
     add = parser.add_argument
     add("source", metavar="SOURCE", help="recordings to learn; see below")
-    add("--url", default=DEFAULT_URL, help="of the stream (default %(default)s)")
+    add("--url", type=stream_url, default=DEFAULT_URL, help="of the stream (default %(default)s)")
     add(
         "--speed",
         type=_speed,
