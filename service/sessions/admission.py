@@ -34,6 +34,9 @@ CLOSE = 0.6
 CLOSE_SHARE = 0.02
 """With more close answers than this among those in real time nobody new is let in."""
 
+BUSY = 0.75
+"""Below this share of what may be taken answers are late for another reason than load."""
+
 FEWEST_ANSWERS = 100
 """Of fewer answers no share is made."""
 
@@ -152,8 +155,7 @@ class Admission:
                 reason="load",
                 retry_after_ms=settings.retry_after_ms,
             )
-        # answers may be late for other reasons than load: a machine that stood still for a moment
-        if not is_known and load > most / 2 and self.close_share > CLOSE_SHARE:
+        if not is_known and load > BUSY * most and self.close_share > CLOSE_SHARE:
             raise AtCapacity(
                 f"{self.close_share:.0%} of the predictions come later than"
                 f" {1000 * self._close_s:g} ms; expected at most {CLOSE_SHARE:.0%} for a new"

@@ -132,7 +132,7 @@ class AdmissionSettings(BaseModel):
 
     deadline_ms: Annotated[float, Field(gt=0)] = 50.0
     """A prediction in real time is late after so long. While more than one in fifty takes more than
-    0.6 of it, and the load is above half of ``new_load``, no new session is opened."""
+    0.6 of it, and the load is above 0.75 of ``new_load``, no new session is opened."""
 
     retry_after_ms: Annotated[int, Field(ge=0)] = 5000
     """Told to clients that are turned away for this."""

@@ -163,7 +163,7 @@ def answer(server: Server, n: int, n_close: int) -> None:
 def test_nobody_new_comes_while_more_than_one_answer_in_fifty_is_close_to_its_deadline(
     server: Server, n: int, n_close: int, *, let_in: bool
 ) -> None:
-    server.work(0.3, LONG_S)
+    server.work(0.4, LONG_S)
     answer(server, n, n_close)
 
     assert server.opens() == let_in
@@ -171,7 +171,7 @@ def test_nobody_new_comes_while_more_than_one_answer_in_fifty_is_close_to_its_de
 
 
 def test_late_answers_of_a_server_with_little_to_do_keep_nobody_out(server: Server) -> None:
-    server.work(0.2, LONG_S)
+    server.work(0.3, LONG_S)
     answer(server, 100, 100)
 
     assert server.opens()
