@@ -133,8 +133,9 @@ def draw_load(reports: list[Report], path: Path) -> None:
         n_sessions = report["sessions"]["admitted"]
         panel.set_title(f"{n_sessions} sessions, segments end {report['workload']['segments_end']}")
         panel.set_ylabel("lag (ms)")
-        panel.set_ylim(bottom=0)
         panel.spines[["top", "right"]].set_visible(False)
+    # the panels share their axis: it is set once all of them are drawn
+    panels[0].set_ylim(bottom=0)
     panels[0].legend(frameon=False, loc="upper left", ncols=3)
     panels[-1].set_xlabel("minutes")
     figure.tight_layout()
