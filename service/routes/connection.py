@@ -277,6 +277,6 @@ class Connection:
                 await self._socket.send_text(encode(message))
                 if number % _TURN_MESSAGES == _TURN_MESSAGES - 1:
                     # a socket that takes everything would keep the loop from the others
-                    await asyncio.sleep(0)
+                    await self._outbox.give_way()
         assert self._outbox.close_code is not None, "nothing more to send means finished"
         await self._socket.close(self._outbox.close_code)

@@ -225,7 +225,7 @@ REFUSED_OPENS: dict[str, tuple[dict[str, object], str]] = {
     "another optimizer": ({"learning": {"optimizer": "sgd"}}, "config_mismatch"),
     "another epoch": ({"epoch": 1}, "epoch_mismatch"),
     "an epoch of nobody": ({"session": "nobody", "epoch": 1}, "epoch_mismatch"),
-    "a stored model": ({"session": "new", "network": None, "model": "digits"}, "unknown_model"),
+    "a stored model": ({"session": "new", "network": None, "model": "nobody"}, "unknown_model"),
     "no network": ({"session": "new", "network": None}, "bad_message"),
     "an unknown field": ({"session": "new", "colour": 3}, "bad_message"),
     "a name of dots": ({"session": ".."}, "bad_message"),

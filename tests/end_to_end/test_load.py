@@ -55,5 +55,5 @@ async def test_a_server_that_is_not_there_is_told_in_one_sentence(
     assert await asyncio.to_thread(load.main, ["--url", "ws://127.0.0.1:9/v1/stream"]) == 1
 
     assert capsys.readouterr().err.startswith(
-        "tclif-load: no metrics can be read at http://127.0.0.1:9/metrics: "
+        "tclif-load: no server answers at http://127.0.0.1:9/metrics: "
     )

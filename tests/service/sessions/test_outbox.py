@@ -248,6 +248,22 @@ async def test_a_reader_that_has_caught_up_is_quick_again(slow: Outbox) -> None:
     assert await waiting == [prediction(tick) for tick in range(5)]
 
 
+async def test_who_lets_others_have_their_turn_is_no_slow_reader(slow: Outbox) -> None:
+    async def burst() -> None:
+        for tick in range(1, 6):
+            slow.put(prediction(tick))
+
+    meanwhile = asyncio.create_task(burst())
+    await slow.give_way()
+    await meanwhile
+
+    # five where a slow reader would keep two, and once it is slow again two are kept of all
+    assert len(slow) == 5
+    slow.put(prediction(6))
+    taken = await slow.take()
+    assert taken == [prediction(5, skipped=4), prediction(6)]
+
+
 async def test_predictions_beyond_the_bound_are_thinned_oldest_first(slow: Outbox) -> None:
     for tick in (1, 2, 3, 4):
         slow.put(prediction(tick))

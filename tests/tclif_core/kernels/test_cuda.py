@@ -315,7 +315,7 @@ def test_a_bank_that_grew_is_advanced_where_it_lies_now() -> None:
 
     actual = advance_one(learner, grown, x, [1])
 
-    assert learner.bank.capacity == 6
+    assert learner.bank.capacity > len(slots)
     assert np.array_equal(actual.logits, advance_one(learner, slots[0], x, [1]).logits)
 
 
