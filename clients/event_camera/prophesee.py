@@ -10,7 +10,8 @@ of a word are its type. A word of a type that the format does not have is passed
     DAT, 64 bits    time 31:0, then x 13:0, y 27:14, polarity 28; type and size of an event before
 
 Source: Prophesee's public descriptions of the three. Events before the first full time are passed
-over, as in the manufacturer's decoder. Times that overflow go on.
+over, as in the manufacturer's decoder. Times that overflow go on. EVT3's high time alone tells of
+overflows of the low one, which may also fall by some us while the high one stands still.
 """
 
 import re
@@ -163,8 +164,13 @@ def _evt3(words: Words, kind: npt.NDArray[np.uint8]) -> CameraEvents:
     column = (head & 0x7FF).astype(np.int64) + step
     column += np.where(of_vector, passed[owner] - base_at[owner], 0)
     high = unwrap(value[is_high].astype(np.int64), 1 << 12)
+    # the last low time says nothing of the time after a high one that moves on, whose own low time
+    # may come late: until then it is 0
+    restarts = np.zeros(len(words), np.bool_)
+    restarts[np.flatnonzero(is_high)[np.diff(high, prepend=-1) != 0]] = True
+    low = _newest((kind == 6) | restarts, np.where(is_high, 0, value).astype(np.uint16))  # noqa: PLR2004
     return CameraEvents(
-        times_us=high[n_high[owner] - 1] << 12 | _newest(kind == 6, value)[owner].astype(np.int64),  # noqa: PLR2004
+        times_us=high[n_high[owner] - 1] << 12 | low[owner].astype(np.int64),
         x=column.astype(np.uint16),
         y=(_newest(kind == 0, value)[owner] & 0x7FF).astype(np.uint16),
         polarity=(head >> 11 & 1).astype(np.uint8),
