@@ -1,16 +1,14 @@
-"""Speed and latency of the artificial cochlea, and the figures of docs/cochlea.md.
+"""Speed of the artificial cochlea, and two figures of docs/cochlea.md.
 
     python -m benchmarks.cochlea [--figures docs/figures]
 
 Speed is sound heard per second of one core, for a whole recording and for live blocks of 10 ms, as
-median and range of several runs. Latency is the model's own, in sensor time: from the first sample
-of a tone to the first spike of the channel tuned to it, with the group delay of its filter beside
-it.
+median and range of several runs. The figures are a spoken word, and what each channel answers to
+tones: its filter's gain, and its events. How long it takes is `cochlea_latency`'s business.
 """
 
 import argparse
 import time
-from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
@@ -19,31 +17,30 @@ import numpy.typing as npt
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from benchmarks.cochlea_latency import response
 from clients.cochlea import Cochlea
-from clients.cochlea_design import SAMPLE_RATE, CochleaTables
+from clients.cochlea_design import SAMPLE_RATE
 from clients.sound_source import at_sample_rate
 from clients.speech_synthesis import Voice, synthesize
 
 Float64Array = npt.NDArray[np.float64]
 
-BANDS_HZ = (60, 150, 300, 600, 1200, 2400, 4800, 7000)
 TONE_AMPLITUDE = 0.1
+N_TONES = 200
 RUNS = 5
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Print speed and latency; draw the figures if a folder is given."""
-    parser = argparse.ArgumentParser(description="Speed and latency of the artificial cochlea.")
+    """Print the speed; draw the figures if a folder is given."""
+    parser = argparse.ArgumentParser(description="Speed of the artificial cochlea, and figures.")
     parser.add_argument("--figures", type=Path, help="folder to draw the figures into")
     chosen = parser.parse_args(arguments)
     sound = spoken_sentence()
     print_speed(sound)
-    centers, delays, latencies = measure_latency()
-    print_latency(centers, delays, latencies)
     if chosen.figures is not None:
         chosen.figures.mkdir(parents=True, exist_ok=True)
         draw_word(chosen.figures / "cochlea_word.png")
-        draw_tuning(chosen.figures / "cochlea_tuning.png", centers, delays, latencies)
+        draw_tuning(chosen.figures / "cochlea_tuning.png")
 
 
 def spoken_sentence() -> npt.NDArray[np.float32]:
@@ -76,65 +73,19 @@ def print_speed(sound: npt.NDArray[np.float32]) -> None:
         )
 
 
-def measure_latency() -> tuple[Float64Array, Float64Array, Float64Array]:
-    """Sound a tone at every tenth channel's centre, after silence.
-
-    Returns:
-        Centre frequencies in Hz, group delays of the filters there in ms, and times from the
-        tone's first sample to the channel's first spike in ms (not-a-number where none came).
-    """
+def events_per_s(frequencies_hz: Float64Array) -> Float64Array:
+    """Count what each channel answers to steady tones ``[channels, tones]``, onsets left out."""
     cochlea = Cochlea()
-    channels = np.arange(0, cochlea.spec.channels, 10)
-    centers = cochlea.tables.center_hz[channels]
-    silence = np.zeros(SAMPLE_RATE // 5)
-    moments = np.arange(SAMPLE_RATE // 5) / SAMPLE_RATE
-    latencies = np.full(len(channels), np.nan)
-    for i, channel in enumerate(channels):
+    settled_s, heard_s = 0.1, 0.4
+    moments = np.arange(round((settled_s + heard_s) * SAMPLE_RATE)) / SAMPLE_RATE
+    counts = []
+    for frequency in frequencies_hz:
         cochlea.reset()
-        cochlea.process(silence)
-        tone = TONE_AMPLITUDE * np.sin(2 * np.pi * centers[i] * moments)
+        tone = TONE_AMPLITUDE * np.sin(2 * np.pi * frequency * moments)
         times_us, fired = cochlea.process(tone)
-        own = times_us[fired == channel]
-        if own.size:
-            latencies[i] = own[0] / 1e3 - 1e3 * len(silence) / SAMPLE_RATE
-    return centers, group_delays_ms(cochlea.tables, channels), latencies
-
-
-def group_delays_ms(tables: CochleaTables, channels: npt.NDArray[np.int64]) -> Float64Array:
-    """Group delay of each channel's two resonators at its centre frequency, in milliseconds."""
-    step_hz = 0.01
-    delays = []
-    for channel in channels:
-        center = float(tables.center_hz[channel])
-        near = np.array([center - step_hz, center + step_hz])
-        phases = np.unwrap(np.angle(response(tables, int(channel), near)))
-        delays.append(-(phases[1] - phases[0]) / (2 * np.pi * 2 * step_hz) * 1e3)
-    return np.array(delays)
-
-
-def response(
-    tables: CochleaTables, channel: int, frequencies_hz: Float64Array
-) -> npt.NDArray[np.complex128]:
-    """Frequency response of one channel's two resonators ``[frequencies]``."""
-    delay = np.exp(-2j * np.pi * frequencies_hz / SAMPLE_RATE)
-    a1, a2 = tables.a1[channel], tables.a2[channel]
-    resonator = tables.filter_gain[channel] * (1 - delay**2) / (1 + a1 * delay + a2 * delay**2)
-    return np.asarray(resonator**2)
-
-
-def print_latency(centers: Float64Array, delays: Float64Array, latencies: Float64Array) -> None:
-    """Print latencies by band of centre frequency."""
-    print(f"tones of amplitude {TONE_AMPLITUDE} after silence; ms, median (largest) of the band")
-    print("band in Hz    filter's group delay    first spike in the tuned channel")
-    for low, high in pairwise(BANDS_HZ):
-        band = (centers >= low - 1) & (centers < high + 1)
-        delay, latency = delays[band], latencies[band]
-        silent = int(np.sum(np.isnan(latency)))
-        note = f", {silent} channels without a spike" if silent else ""
-        print(
-            f"{low:>4} to {high:>4}    {np.median(delay):6.1f} ({delay.max():4.1f})"
-            f"           {np.nanmedian(latency):6.1f} ({np.nanmax(latency):4.1f}){note}"
-        )
+        settled = fired[times_us > settled_s * 1e6]
+        counts.append(np.bincount(settled, minlength=cochlea.spec.channels))
+    return np.array(counts).T / heard_s
 
 
 def draw_word(path: Path) -> None:
@@ -160,14 +111,12 @@ def draw_word(path: Path) -> None:
     save(figure, path)
 
 
-def draw_tuning(
-    path: Path, centers: Float64Array, delays: Float64Array, latencies: Float64Array
-) -> None:
-    """Draw the filters of some channels, and what they cost in time."""
+def draw_tuning(path: Path) -> None:
+    """Draw the filters of some channels, and what all of them answer to tones."""
     tables = Cochlea().tables
     frequencies = np.geomspace(30, 7990, 1500)
-    figure = Figure(figsize=(8, 6), layout="constrained")
-    tuning, timing = figure.subplots(2, 1, sharex=True)
+    figure = Figure(figsize=(8, 7), layout="constrained")
+    tuning, answers = figure.subplots(2, 1, sharex=True, height_ratios=[1, 1.3])
     for channel in range(49, len(tables.a1), 100):
         gain_db = 20 * np.log10(np.abs(response(tables, channel, frequencies)))
         tuning.plot(frequencies, gain_db, linewidth=1.2)
@@ -175,15 +124,19 @@ def draw_tuning(
     tuning.set_ylim(-60, 9)
     tuning.set_ylabel("gain in dB")
     tuning.set_title("filters of every hundredth channel, and its number", loc="left")
-    timing.plot(centers, delays, color="#33658a", label="group delay of the filter")
-    timing.plot(centers, latencies, ".", color="#c1440e", label="first spike after a tone begins")
-    timing.set_ylim(0, 15)
-    timing.set_ylabel("ms")
-    timing.set_xlabel("frequency in Hz")
-    timing.set_xscale("log")
-    timing.set_xticks([50, 100, 200, 500, 1000, 2000, 5000])
-    timing.xaxis.set_major_formatter("{x:,.0f}")
-    timing.legend(fontsize="small", loc="upper right")
+    tones = np.geomspace(30, 7900, N_TONES)
+    channels = np.arange(len(tables.a1))
+    map_ = answers.pcolormesh(tones, channels, events_per_s(tones), cmap="Blues", rasterized=True)
+    answers.plot(tables.center_hz, channels, color="#c1440e", linewidth=0.8, label="its centre")
+    answers.set_ylim(len(tables.a1), -1)
+    answers.set_ylabel("channel")
+    answers.set_title("what every channel answers to a steady tone", loc="left")
+    answers.legend(fontsize="small", loc="upper left")
+    figure.colorbar(map_, ax=answers, label="events a second", pad=0.01)
+    answers.set_xlabel("frequency in Hz")
+    answers.set_xscale("log")
+    answers.set_xticks([50, 100, 200, 500, 1000, 2000, 5000])
+    answers.xaxis.set_major_formatter("{x:,.0f}")
     save(figure, path)
 
 

@@ -52,6 +52,7 @@ RESULTS = ROOT / "benchmarks" / "results" / "nmnist.json"
 RUNS = ROOT / "benchmarks" / "results" / "runs" / "nmnist"
 FIGURE = ROOT / "docs" / "figures" / "nmnist.png"
 
+LINEAR = {"standardised": "linear on standardised counts", "raw": "linear on counts as they are"}
 SEEDS = (1, 2, 3)
 N_FOLDS = 5
 _POOL = 2
@@ -101,7 +102,10 @@ def main() -> int:
     written: dict[str, Any] = {
         **facts(f"python -m benchmarks.nmnist --passes {options.passes}"),
         "network": {name: _curve(results[name]) for name in _in_live_order()},
-        "linear_in_live_order": _live_control(counts, options.passes),
+        "linear_in_live_order": {
+            name: _live_control(counts, options.passes, is_standardised=name == "standardised")
+            for name in LINEAR
+        },
         "held_out": {
             "network": _share(_n_right(results), n_recordings),
             "linear": _share(held_out(counts, N_FOLDS), n_recordings),
@@ -165,18 +169,24 @@ def _curve(result: Result) -> dict[str, Any]:
     return {name: result[name] for name in ("passes", "curve")}
 
 
-def _live_control(counts: Counts, passes: int) -> dict[str, Any]:
+def _live_control(counts: Counts, passes: int, *, is_standardised: bool) -> dict[str, Any]:
     """Measure the linear control on the network's streams, at the rate that does best for it."""
+    n = len(counts.labels)
+    asked = [
+        parse([str(RECORDINGS), "--passes", str(passes), "--order-seed", str(seed)])
+        for seed in SEEDS
+    ]
     rates = {}
     for rate in RATES:
-        curves = []
-        for seed in SEEDS:
-            asked = parse([str(RECORDINGS), "--passes", str(passes), "--order-seed", str(seed)])
-            orders = list(asked.orders(len(counts.labels)))
-            curves.append(windowed(in_live_order(counts, orders, rate)))
+        curves = [
+            windowed(in_live_order(counts, one.orders(n), rate, is_standardised=is_standardised))
+            for one in asked
+        ]
         mean = np.mean(curves, axis=0)
-        by_pass = mean[len(counts.labels) - 1 :: len(counts.labels)]
-        rates[rate] = {"by_pass": by_pass.tolist(), "curve": mean[_STEP - 1 :: _STEP].tolist()}
+        rates[rate] = {
+            "by_pass": mean[n - 1 :: n].tolist(),
+            "curve": mean[_STEP - 1 :: _STEP].tolist(),
+        }
     # another rate may be best for few passes than for many
     best = [max(RATES, key=lambda rate: rates[rate]["by_pass"][k]) for k in range(passes)]
     by_pass = [{"rate": rate, "accuracy": rates[rate]["by_pass"][k]} for k, rate in enumerate(best)]
@@ -197,15 +207,18 @@ def _share(n_right: int, n: int) -> dict[str, float]:
 
 def _print(written: dict[str, Any]) -> None:
     print("right of the last 200 at the end of each pass, predicted before they were learnt")
-    print("pass  network: mean (least to most)  linear, same stream  unpooled  labels at random")
+    print(
+        "| pass | network: mean (least to most) | linear, standardised | linear, as they are "
+        "| network, unpooled | network, labels at random |"
+    )
     rows = {n: _ends(written["network"][n]) for n in _in_live_order()}
-    for k, linear in enumerate(written["linear_in_live_order"]["by_pass"]):
+    linear = {n: written["linear_in_live_order"][n]["by_pass"] for n in LINEAR}
+    for k in range(len(rows["shuffled"])):
         seeds = [rows[name][k] for name in _names()]
-        print(
-            f"{k + 1:4d}  {np.mean(seeds):.3f} ({min(seeds):.3f} to {max(seeds):.3f})"
-            f"          {linear['accuracy']:.3f} (Adam {linear['rate']:g})"
-            f"   {rows['unpooled'][k]:.3f}     {rows['shuffled'][k]:.3f}"
-        )
+        controls = [f"{linear[n][k]['accuracy']:.3f} ({linear[n][k]['rate']:g})" for n in LINEAR]
+        cells = [f"{np.mean(seeds):.3f} ({min(seeds):.3f} to {max(seeds):.3f})", *controls]
+        cells += [f"{rows[name][k]:.3f}" for name in ("unpooled", "shuffled")]
+        print(f"| {k + 1} | " + " | ".join(cells) + " |")
     for name, share in written["held_out"].items():
         low, high = share["low"], share["high"]
         print(f"never heard, {name}: {share['accuracy']:.3f} ({low:.3f} to {high:.3f})")
@@ -224,12 +237,11 @@ def _plot(written: dict[str, Any]) -> None:
         n_heard, accuracy = np.array(written["network"][name]["curve"]).T
         shown = label if name in ("seed-1", "shuffled") else None
         axes.plot(n_heard, accuracy, color=colour, linewidth=1.2, label=shown)
-    live = written["linear_in_live_order"]
-    for pick, style in ((live["by_pass"][0], "-"), (live["by_pass"][-1], "--")):
-        curve = live["rates"][f"{pick['rate']}"]["curve"]
-        label = f"linear on counts, same stream, Adam at {pick['rate']:g}"
+    for name, style in (("standardised", "-"), ("raw", "--")):
+        live = written["linear_in_live_order"][name]
+        curve = live["rates"][str(live["by_pass"][0]["rate"])]["curve"]
         n_heard = np.arange(1, len(curve) + 1) * _STEP
-        axes.plot(n_heard, curve, style, color="#D55E00", linewidth=1.2, label=label)
+        axes.plot(n_heard, curve, style, color="#D55E00", linewidth=1.2, label=LINEAR[name])
     for name, colour in (("network", "#0072B2"), ("linear", "#D55E00")):
         share = written["held_out"][name]["accuracy"]
         label = f"{name}, recordings never heard: {share:.3f}"
