@@ -28,7 +28,7 @@ BLOCK_SAMPLES: Final = round(BLOCK_S * SAMPLE_RATE)
 _QUEUED_BLOCKS: Final = 100
 
 
-class NoSound(Exception):
+class NoSound(OSError):
     """There is no microphone, or it can't be used; the text says why."""
 
 

@@ -9,7 +9,10 @@ import pytest
 import soundfile  # type: ignore[import-untyped]  # no stubs exist
 
 from clients import mic
-from clients.listening import Hearing, Listening
+from clients.cochlea import Cochlea
+from clients.cochlea_design import CochleaSpec
+from clients.live_command import status
+from clients.live_teaching import LiveState, LiveTeaching
 from clients.sdk import StreamingClient
 from clients.sound_input import FileInput
 from tests.end_to_end.running_server import RunningServer
@@ -52,29 +55,28 @@ async def test_words_are_told_apart_by_silence_and_labelled_by_key(
         network={"hidden": [8], "classes": WORDS},
         segmentation={"by": "silence", "gap_us": GAP_US},
     ) as client:
-        listening = Listening(
-            client, sound, channels=70, gap_us=GAP_US, say=say, show=lambda _: None
-        )
+        moments = mic.heard(sound, Cochlea(CochleaSpec(channels=70)))
+        teaching = LiveTeaching(client, moments, rest_us=GAP_US, say=say, show=lambda _: None)
 
         async def keys() -> AsyncIterator[str]:
-            yield "2"  # nothing was heard yet
-            await until(lambda: listening.hearing.n_heard == 1)
+            yield "2"  # nothing was told yet
+            await until(lambda: teaching.state.n_finals == 1)
             yield "1"
-            await until(lambda: listening.hearing.n_heard == 2)
+            await until(lambda: teaching.state.n_finals == 2)
             yield "2"
-            await until(lambda: listening.hearing.n_learned == 2)
+            await until(lambda: teaching.state.n_learned == 2)
             yield "7"
             yield "q"
             pytest.fail("nothing is read after the end")
 
-        await asyncio.wait_for(listening.run(keys()), 60)
+        await asyncio.wait_for(teaching.run(keys()), 60)
 
     state = await server.state("mic")
     assert state["segments"] == {"open": None, "kept": 0, "dropped": 0, "labelled": 2}
     assert "  '7' is no class; press 1 low, 2 high, or q to end" in said
-    assert listening.hearing.n_heard == 2
-    assert listening.hearing.n_events > 20
-    assert said[0] == "  nothing was heard yet that could be labelled"
+    assert teaching.state.n_finals == 2
+    assert teaching.state.n_events > 20
+    assert said[0] == "  nothing was told yet that could be labelled"
     learnt = [line for line in said if line.endswith("learnt")]
     assert [" was low," in line for line in learnt] == [True, False]
     assert [" was high," in line for line in learnt] == [False, True]
@@ -104,8 +106,6 @@ def test_a_missing_file_ends_the_command_with_a_sentence(
 
 
 def test_the_state_is_one_line() -> None:
-    hearing = Hearing(level=0.5, n_events=1234, guess=("yes", 0.61), n_learned=3, accuracy=2 / 3)
+    state = LiveState("|██  |", n_events=1234, guess=("yes", 0.61), n_learned=3, accuracy=2 / 3)
 
-    line = mic.status(hearing)
-
-    assert line == f"|{10 * '█'}{10 * ' '}| yes 61%          1,234 spikes, 3 learnt, 67% right"
+    assert status(state) == "|██  | yes 61%          1,234 events, 3 learnt, 67% right"

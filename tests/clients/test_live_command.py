@@ -1,0 +1,69 @@
+import argparse
+from collections.abc import AsyncIterator
+
+import pytest
+
+from clients.live_command import Live, add_session_options, run, session_request
+from clients.live_teaching import Moment
+from service.wire_protocol import (
+    NetworkRequest,
+    RawSensor,
+    Segmentation,
+    SegmentedBySilence,
+    SegmentedByWindow,
+)
+
+SENSOR = RawSensor(addresses=4)
+
+
+def parsed(*words: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    add_session_options(parser, classes="yes,no")
+    return parser.parse_args(words)
+
+
+async def nothing() -> AsyncIterator[Moment]:
+    return
+    yield
+
+
+def test_options_say_which_session_is_opened() -> None:
+    arguments = parsed("--session", "s", "--classes", "a, b", "--hidden", "7", "--tick-us", "900")
+
+    request = session_request(arguments, SENSOR, SegmentedBySilence(gap_us=5))
+
+    assert (request.session, request.tick_us, request.sensor) == ("s", 900, SENSOR)
+    assert request.network == NetworkRequest(hidden=(7,), classes=("a", "b"))
+
+
+def test_a_model_brings_its_network_and_its_tick() -> None:
+    request = session_request(parsed("--model", "digits"), SENSOR, SegmentedBySilence(gap_us=5))
+
+    assert (request.model, request.network, request.tick_us) == ("digits", None, None)
+
+
+@pytest.mark.parametrize(
+    ("cut", "rest_us"),
+    [(SegmentedBySilence(gap_us=5), 5), (SegmentedByWindow(length_us=9000), 9000)],
+)
+def test_the_rest_that_ends_the_last_segment_is_that_of_the_cut(
+    cut: Segmentation, rest_us: int
+) -> None:
+    request = session_request(parsed(), SENSOR, cut)
+
+    assert Live(request, nothing(), account=str, close=lambda: None).rest_us == rest_us
+
+
+def test_a_server_that_is_not_there_is_one_sentence_and_the_sensor_is_let_go(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = parsed("--url", "ws://127.0.0.1:1/v1/stream")
+    request = session_request(arguments, SENSOR, SegmentedBySilence(gap_us=5))
+    closed: list[bool] = []
+    live = Live(request, nothing(), account=lambda: "all", close=lambda: closed.append(True))
+
+    assert run("tclif-x", arguments, lambda: live) == 1
+
+    said = capsys.readouterr()
+    assert (said.out, closed) == ("all\n", [True])
+    assert said.err.startswith("tclif-x: no server answers at ws://127.0.0.1:1/v1/stream")
