@@ -13,16 +13,16 @@ they are kept. Digits: ``n`` recordings, ``voices`` (``8`` for numbers 0 to 7, `
 four), ``seed``.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, TypeVar
-from urllib.parse import parse_qsl
+from typing import Final
 
 from clients.cochlea_design import CochleaSpec
 from clients.event_camera.event_folder import EventFolder, event_files
-from clients.event_camera.field_of_view import POLARITIES, FieldOfView, Polarity
+from clients.event_camera.view_options import take_size, take_view
 from clients.recordings import CochleaSensor, Recording, Source, UnreadableSource
 from clients.sound_folders import Layout, SoundFolder
+from clients.source_options import SourceOptions
 from clients.spike_files import DOWNLOADS, HEIDELBERG_SPLITS, SpikeFile, open_heidelberg
 from clients.spoken_digits import WORDS, SpokenDigits
 
@@ -36,8 +36,6 @@ KNOWN: Final = (
     *(f"digits:{language}" for language in WORDS),
 )
 """What `open_source` understands, for messages and command lines."""
-
-T = TypeVar("T")
 
 _LAYOUTS: Final[Mapping[str, Layout]] = {"speaker": "speaker", "label": "label"}
 
@@ -56,7 +54,7 @@ def open_source(text: str) -> Source:
         MissingPackage: A package of the extra ``clients`` is not installed.
     """
     name, _, query = text.partition("?")
-    options = _Options(name, query)
+    options = SourceOptions(name, query)
     scheme, colon, rest = name.partition(":")
     if colon and scheme == "digits":
         source: Source = _open_digits(rest, options)
@@ -75,33 +73,7 @@ def open_source(text: str) -> Source:
     return source
 
 
-class _Options:
-    """The options behind the question mark, each taken once."""
-
-    def __init__(self, name: str, query: str) -> None:
-        self._name = name
-        self._given = dict(parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query)))
-        self._taken: list[str] = []
-
-    def take(self, option: str, parse: Callable[[str], T], default: T) -> T:
-        self._taken.append(option)
-        text = self._given.pop(option, None)
-        if text is None:
-            return default
-        try:
-            return parse(text)
-        except ValueError as error:
-            raise ValueError(f"{self._name}: {option} can't be {text!r}: {error}") from error
-
-    def refuse_others(self) -> None:
-        if self._given:
-            raise ValueError(
-                f"{self._name} has no option {', '.join(self._given)}; "
-                f"known are {', '.join(self._taken)}"
-            )
-
-
-def _open_digits(language: str, options: _Options) -> SpokenDigits:
+def _open_digits(language: str, options: SourceOptions) -> SpokenDigits:
     n = options.take("n", int, 600)
     voices = options.take("voices", _voice_numbers, range(8))
     seed = options.take("seed", int, 7)
@@ -110,7 +82,7 @@ def _open_digits(language: str, options: _Options) -> SpokenDigits:
     return SpokenDigits(language, n=n, voices=voices, seed=seed, spec=spec)
 
 
-def _open_folder(folder: Path, options: _Options) -> Source:
+def _open_folder(folder: Path, options: SourceOptions) -> Source:
     if event_files(folder):
         return _open_events(folder, options)
     layout = options.take("layout", _layout, None)
@@ -119,38 +91,11 @@ def _open_folder(folder: Path, options: _Options) -> Source:
     return SoundFolder(folder, layout=layout, spec=spec)
 
 
-def _open_events(folder: Path, options: _Options) -> EventFolder:
-    size = options.take("size", _size, None)
-    region = options.take("roi", _region, None)
-    pool = options.take("pool", int, 1)
-    both: Polarity = "both"
-    polarity = options.take("polarity", _polarity, both)
-    time_scale = options.take("time_scale", float, 1.0)
+def _open_events(folder: Path, options: SourceOptions) -> EventFolder:
+    size = take_size(options)
+    view = take_view(options, time_scale=options.take("time_scale", float, 1.0))
     options.refuse_others()
-
-    def view(size: tuple[int, int]) -> FieldOfView:
-        return FieldOfView(
-            size=size, region=region, pool=pool, polarity=polarity, time_scale=time_scale
-        )
-
     return EventFolder(folder, size=size, view=view)
-
-
-def _size(text: str) -> tuple[int, int] | None:
-    width, _, height = text.partition("x")
-    return int(width), int(height)
-
-
-def _region(text: str) -> tuple[int, int, int, int] | None:
-    left, top, width, height = (int(number) for number in text.split(","))
-    return left, top, width, height
-
-
-def _polarity(text: str) -> Polarity:
-    for polarity in POLARITIES:
-        if text == polarity:
-            return polarity
-    raise ValueError(f"expected {', '.join(POLARITIES)}")
 
 
 def _spec(text: str) -> CochleaSpec:
