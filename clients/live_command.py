@@ -20,7 +20,8 @@ from clients.connection_errors import ClientError
 from clients.credentials import TOKEN_VARIABLE, token_from_environment, token_from_file
 from clients.error_sentences import sentence
 from clients.key_terminal import pressed_keys, status_line
-from clients.live_teaching import LiveState, LiveTeaching, Moment
+from clients.live_moments import Moment
+from clients.live_teaching import LiveState, LiveTeaching
 from clients.optional_packages import MissingPackage
 from clients.replay_arguments import DEFAULT_URL
 from clients.sdk import StreamingClient
@@ -29,7 +30,6 @@ from service.wire_protocol import (
     Open,
     ReportRequest,
     Segmentation,
-    SegmentedByWindow,
     SensorRequest,
 )
 
@@ -54,14 +54,6 @@ class Live:
     moments: AsyncIterator[Moment]
     account: Callable[[], str]
     close: Callable[[], None]
-
-    @property
-    def rest_us(self) -> int:
-        """Time without events that ends the last segment."""
-        cut = self.request.segmentation
-        if isinstance(cut, SegmentedByWindow):
-            return cut.length_us
-        return getattr(cut, "gap_us", 0)
 
 
 def add_session_options(parser: argparse.ArgumentParser, *, classes: str) -> None:
@@ -133,7 +125,6 @@ async def _stream(url: str, live: Live, token: str | None) -> None:
             teaching = LiveTeaching(
                 client,
                 live.moments,
-                rest_us=live.rest_us,
                 say=line.say,
                 show=lambda state: line.show(status(state)),
             )

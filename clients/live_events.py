@@ -8,19 +8,15 @@ took it for. Press the number of what it was, and the network learns it.
 """
 
 import argparse
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
 from clients.argument_types import count
 from clients.camera_arguments import add_camera_options, camera_source
-from clients.event_camera.camera_input import BLOCK_S, WAIT_US, CameraInput
-from clients.event_camera.field_of_view import FieldOfView
+from clients.event_camera.camera_input import WAIT_US
 from clients.event_camera.live_source import open_live
 from clients.live_command import KEYS, Live, add_session_options, run, session_request
-from clients.live_teaching import Moment
+from clients.live_moments import seen
 from service.wire_protocol import DvsSensor, Segmentation, SegmentedBySilence, SegmentedByWindow
-
-_SHOWN_BLOCKS = 50
-"""Blocks over which the rate of events is told: half a second."""
 
 
 def main(command_line: Sequence[str] | None = None) -> int:
@@ -81,18 +77,3 @@ def _segmentation(arguments: argparse.Namespace) -> Segmentation:
     if arguments.gap_ms is not None:
         return SegmentedBySilence(gap_us=1000 * arguments.gap_ms)
     return SegmentedByWindow(length_us=1000 * arguments.window_ms)
-
-
-async def seen(camera: CameraInput, view: FieldOfView) -> AsyncIterator[Moment]:
-    """Give a moment for each block of a camera's events: what is streamed of it, and the rate."""
-    per_s = 0.0
-    async for events, until_us in camera.blocks():
-        times_us, addresses = view.addresses(events)
-        per_s += (len(events) / BLOCK_S - per_s) / _SHOWN_BLOCKS
-        yield Moment(
-            times_us=times_us,
-            addresses=addresses,
-            until_us=until_us,
-            gauge=f"{per_s:10,.0f} events/s",
-            trouble=str(camera.losses) or None,
-        )

@@ -7,35 +7,11 @@ segment that was told.
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from typing import NamedTuple
-
-import numpy as np
-import numpy.typing as npt
 
 from clients.connection_errors import ServerUnreachable
+from clients.live_moments import Moment, begin_us, send
 from clients.sdk import StreamingClient
 from service.wire_protocol import ErrorMessage, Learned, Prediction
-
-PAUSE_US = 1_000_000
-"""Sensor time between what a session took in an earlier run and what it takes in this one."""
-
-
-class Moment(NamedTuple):
-    """What a sensor said since the moment before.
-
-    Attributes:
-        times_us: Of each event ``[n]`` in microseconds from the stream's start.
-        addresses: Of each event ``[n]``.
-        until_us: Nothing before it is to come.
-        gauge: How much is going on, drawn for a person.
-        trouble: What the sensor has lost, if anything.
-    """
-
-    times_us: npt.NDArray[np.int64]
-    addresses: npt.NDArray[np.uint32]
-    until_us: int
-    gauge: str
-    trouble: str | None
 
 
 @dataclass(slots=True)
@@ -71,7 +47,6 @@ class LiveTeaching:
         client: StreamingClient,
         moments: AsyncIterator[Moment],
         *,
-        rest_us: int,
         say: Callable[[str], None],
         show: Callable[[LiveState], None],
     ) -> None:
@@ -80,15 +55,13 @@ class LiveTeaching:
         Args:
             client: Open, its stream cut by the server.
             moments: What the sensor says, each when it says it.
-            rest_us: Time without events that ends the last segment.
             say: Prints a line that stays.
             show: Draws the present state; called for every moment.
         """
         self._client = client
         self._moments = moments
-        self._rest_us = rest_us
         # a session that goes on is told again what an earlier run has told already
-        self._base_us = (client.opened.horizon_us or 0) + PAUSE_US
+        self._begin_us = begin_us(client)
         self._first_segment: int | None = None
         self._is_over = asyncio.Event()
         self._say = say
@@ -151,18 +124,16 @@ class LiveTeaching:
         await self._client.until_lost()
 
     async def _stream(self) -> None:
-        base_us = end_us = self._base_us
+        await send(self._client, self._watched(), from_us=self._begin_us)
+
+    async def _watched(self) -> AsyncIterator[Moment]:
         async for moment in self._moments:
-            if len(moment.times_us):
-                await self._client.send_events(base_us + moment.times_us, moment.addresses)
-            end_us = base_us + moment.until_us
-            await self._client.advance_to(end_us)
+            yield moment
+            # it is sent by now
             self.state.gauge = moment.gauge
             self.state.n_events += len(moment.times_us)
             self.state.trouble = self._client.trouble or moment.trouble
             self._show(self.state)
-        # a stream that ends is followed by silence
-        await self._client.advance_to(end_us + self._rest_us + self._client.opened.tick_us)
 
     async def _read(self) -> None:
         async for message in self._client:
@@ -186,7 +157,7 @@ class LiveTeaching:
 
     def _is_retold(self, message: Prediction | Learned) -> bool:
         if isinstance(message, Prediction):
-            return message.t_us <= self._base_us
+            return message.t_us <= self._begin_us
         first, segment = self._first_segment, message.segment
         return first is None or segment is None or segment < first
 

@@ -8,23 +8,18 @@ what it was, and the network learns it. With ``--file`` a recording is heard as 
 
 import argparse
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
 
 from clients.argument_types import count
 from clients.cochlea import Cochlea
-from clients.cochlea_design import SAMPLE_RATE, CochleaSpec
+from clients.cochlea_design import CochleaSpec
 from clients.error_sentences import sentence
 from clients.live_command import KEYS, Live, add_session_options, run, session_request
-from clients.live_teaching import Moment
+from clients.live_moments import heard
 from clients.optional_packages import MissingPackage
 from clients.sound_input import FileInput, MicrophoneInput, NoSound, SoundInput, devices
-from clients.terminal_plots import bar
 from service.wire_protocol import CochleaSensor, SegmentedBySilence
-
-_METER_COLUMNS = 20
 
 
 def main(command_line: Sequence[str] | None = None) -> int:
@@ -79,22 +74,6 @@ def _sound(arguments: argparse.Namespace) -> SoundInput:
         return FileInput(arguments.file, is_paced=not arguments.fast)
     device = arguments.device
     return MicrophoneInput(int(device) if device is not None and device.isdecimal() else device)
-
-
-async def heard(sound: SoundInput, cochlea: Cochlea) -> AsyncIterator[Moment]:
-    """Give a moment for each block of sound: its spikes, and how loud it was."""
-    n_samples = 0
-    async for block in sound.blocks():
-        n_samples += len(block)
-        times_us, channels = cochlea.process(block)
-        meter = bar(float(np.abs(block).max(initial=0.0)), _METER_COLUMNS)
-        yield Moment(
-            times_us=times_us,
-            addresses=channels,
-            until_us=n_samples * 1_000_000 // SAMPLE_RATE,
-            gauge=f"|{meter}|",
-            trouble=f"{sound.n_lost} blocks of sound were lost" if sound.n_lost else None,
-        )
 
 
 if __name__ == "__main__":

@@ -2,12 +2,8 @@
 
     request = Open(sensor=CochleaSensor(channels=700), network=NetworkRequest(classes=10))
     async with StreamingClient.open("ws://127.0.0.1:8700/v1/stream", request) as client:
-        await client.begin_segment(0, t_us=0)
-        await client.send_events(times_us, addresses)
-        await client.end_segment(0, t_us=640_000)
-        await client.label(0, target=7)
-        await client.drain()
-        print(await anext(client))
+        heard = await client.predict(times_us, addresses)
+        await client.label(heard.segment, target=7)
 
 Messages are numbered and kept until they are durable, so that a lost connection, and a server that
 falls and is restarted, cost time and nothing else: the client comes back by itself, sends again
@@ -15,7 +11,7 @@ what the server does not have, and drops what the server tells twice. `send_buff
 kept, `resumption` when a client comes back, `session_link` does it.
 """
 
-from collections import deque
+import time
 from collections.abc import Iterable
 from dataclasses import replace
 from types import TracebackType
@@ -30,12 +26,14 @@ from clients.credentials import token_from_environment
 from clients.event_slicing import FrameSlice, FrameSlicer, in_order
 from clients.inbox import StreamMessage
 from clients.session_link import SessionLink
+from clients.session_view import SessionView
 from service.wire_protocol import (
     AddClasses,
     Label,
     LearningChange,
     Open,
-    Opened,
+    Prediction,
+    Segmentation,
     SegmentMark,
     encode,
     encode_event_frame,
@@ -44,7 +42,7 @@ from service.wire_protocol import (
 _NO_EVENTS = np.empty(0, dtype=np.uint32)
 
 
-class StreamingClient:
+class StreamingClient(SessionView):
     """One session's stream: send segments, events and labels, iterate over what the server says.
 
     Iteration gives `Prediction`, `Learned` and non-fatal `ErrorMessage` objects, each once, and
@@ -55,7 +53,9 @@ class StreamingClient:
 
     def __init__(self, url: str, request: Open, options: ClientOptions) -> None:
         self._request = request
-        self._link = SessionLink(url, request, options)
+        super().__init__(SessionLink(url, request, options))
+        # the newest number of a segment that was used or may have been
+        self._last_segment: int | None = None
         self._slicer: FrameSlicer | None = None
         # names of classes by the number of the message that added them
         self._added: dict[int, tuple[str, ...]] = {}
@@ -130,11 +130,9 @@ class StreamingClient:
         return message
 
     @property
-    def opened(self) -> Opened:
-        """What the server said when the session was opened, the last time it was."""
-        if self._link.opened is None:
-            raise ClientClosed("the client is not open: use it in an 'async with' block")
-        return self._link.opened
+    def segmentation(self) -> Segmentation:
+        """Who cuts the stream, and how."""
+        return self._request.segmentation
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -144,40 +142,14 @@ class StreamingClient:
         added = [names for n, names in self._added.items() if n >= base.next_sequence]
         return base.classes + tuple(name for names in added for name in names)
 
-    @property
-    def durable(self) -> int:
-        """Number of the newest message that the server can't lose any more."""
-        return self._link.buffer.durable
-
-    @property
-    def is_blocked(self) -> bool:
-        """Whether sending waits because the server does not make durable what it has."""
-        return self._link.buffer.is_full
-
-    @property
-    def trouble(self) -> str | None:
-        """Why there is no connection just now, while the client tries to come back; else None."""
-        return self._link.trouble
-
-    @property
-    def lags_s(self) -> deque[float]:
-        """Seconds from the writing of a segment's end to its final prediction, last 65,536."""
-        return self._link.lags.lags_s
-
-    @property
-    def n_connections(self) -> int:
-        """Connections so far: 1, and one more for each time the client came back."""
-        return self._link.n_connections
-
-    @property
-    def n_missed(self) -> int:
-        """Messages that were forgotten because nobody iterated over them in time."""
-        return self._link.inbox.n_missed
-
     async def begin_segment(self, segment: int, *, t_us: int) -> None:
         """Begin a segment; its number must be above all before it in this session."""
+        await self._begin(segment, t_us)
+
+    async def _begin(self, segment: int, t_us: int) -> int:
         self._frames.begin(t_us)
-        await self._link.submit(
+        self._last_segment = segment
+        return await self._link.submit(
             lambda sequence: encode(
                 SegmentMark(action="begin", segment=segment, t_us=t_us, sequence=sequence)
             )
@@ -195,6 +167,55 @@ class StreamingClient:
             ticks=ticks,
             ends=segment,
         )
+
+    async def predict(
+        self,
+        times_us: npt.NDArray[np.integer],
+        addresses: npt.NDArray[np.integer],
+        *,
+        duration_us: int | None = None,
+    ) -> Prediction:
+        """Send a whole segment, and wait for what the network takes it for.
+
+        Iterating gives that prediction too. A session has one segment at a time: one call after the
+        other.
+
+        Args:
+            times_us: Time of each event ``[n]`` in microseconds from the segment's begin.
+            addresses: Address of each event ``[n]``.
+            duration_us: Length of the segment; None for the end of its last event.
+
+        Returns:
+            The final prediction; its ``segment`` is what `label` needs.
+
+        Raises:
+            MessageRefused: The server takes no such segment.
+        """
+        if duration_us is None:
+            duration_us = int(times_us.max(initial=0)) + 1
+        segment = await self._next_segment()
+        with self._link.awaited.await_final(segment):
+            begin = await self._begin(segment, 0)
+            with self._link.awaited.await_refusal(begin):
+                await self.send_events(times_us, addresses)
+                await self.end_segment(segment, t_us=duration_us)
+                await self.drain()
+                refusal = self._link.awaited.refusal(begin)
+            final = self._link.awaited.final(segment)
+        if final is None:
+            assert refusal is not None, "a segment that begins and ends is predicted"
+            raise MessageRefused(refusal.code, refusal.message)
+        return final
+
+    async def _next_segment(self) -> int:
+        """Return a number above all before it; end what an earlier client has left open."""
+        opened = self.opened
+        if self._last_segment is None and opened.resumed:
+            if opened.open_segment is not None:
+                await self.end_segment(opened.open_segment, t_us=opened.open_segment_t_us or 0)
+            # which numbers an earlier client has used is not told; the time goes on like them
+            return time.time_ns() // 1000
+        return 0 if self._last_segment is None else self._last_segment + 1
 
     async def send_events(
         self, times_us: npt.NDArray[np.integer], addresses: npt.NDArray[np.integer]
@@ -257,28 +278,6 @@ class StreamingClient:
         if refusal is not None:
             raise MessageRefused(refusal.code, refusal.message)
         self._added[sequence] = added
-
-    async def snapshot(self) -> None:
-        """Have the session stored, and wait until everything sent so far is durable.
-
-        A server that can't store it says so by `snapshot_failed` and tries again.
-        """
-        self._link.buffer.want_snapshot()
-        self._link.notify()
-        await self._link.until(lambda: not self._link.buffer.is_snapshot_awaited)
-
-    async def drain(self) -> None:
-        """Wait until everything sent is applied; what it caused has arrived by then."""
-        newest = self._link.buffer.newest
-        await self._link.until(lambda: self._link.buffer.applied >= newest)
-
-    async def until_lost(self) -> None:
-        """Wait until there is no connection; `trouble` says why."""
-        await self._link.until(lambda: self._link.trouble is not None)
-
-    async def until_read(self) -> None:
-        """Wait until everything that has arrived was iterated over, by another task."""
-        await self._link.until(lambda: len(self._link.inbox) == 0)
 
     @property
     def _frames(self) -> FrameSlicer:

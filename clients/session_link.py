@@ -15,9 +15,10 @@ from enum import Enum, auto
 from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
+from clients.awaited_answers import AwaitedAnswers
 from clients.client_options import ClientOptions
 from clients.connection_errors import ClientClosed, ClientError, ServerUnreachable, SessionLost
-from clients.inbox import Inbox, StreamMessage
+from clients.inbox import Inbox
 from clients.patience import Patience
 from clients.resumption import LOST, Farewell
 from clients.segment_lags import SegmentLags
@@ -62,6 +63,7 @@ class SessionLink:
         inbox: What the application has not read yet.
         buffer: What the server may still need.
         lags: How long final predictions take.
+        awaited: Answers that somebody waits for.
     """
 
     def __init__(self, url: str, request: Open, options: ClientOptions) -> None:
@@ -73,8 +75,6 @@ class SessionLink:
         self._error: ErrorMessage | None = None
         self._goodbye: Goodbye | None = None
         self._leaving = _Leaving.NO
-        # what was said about messages that somebody waits for
-        self._refusals: dict[int, ErrorMessage | None] = {}
         self._is_attached = False
         self._patience = Patience(options.back_off, options.clock)
         self.opened: Opened | None = None
@@ -82,6 +82,7 @@ class SessionLink:
         self.n_connections = 0
         self.inbox = Inbox(options.inbox_messages, remembered=options.keep_messages)
         self.lags = SegmentLags(options.clock)
+        self.awaited = AwaitedAnswers()
         self.buffer = SendBuffer(
             keep_bytes=options.keep_bytes,
             keep_messages=options.keep_messages,
@@ -132,12 +133,9 @@ class SessionLink:
         Raises:
             ClientError: The session is over before that.
         """
-        self._refusals[sequence] = None
-        try:
+        with self.awaited.await_refusal(sequence):
             await self.until(lambda: self.buffer.applied >= sequence)
-            return self._refusals[sequence]
-        finally:
-            del self._refusals[sequence]
+            return self.awaited.refusal(sequence)
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until a condition on the link holds; `ClientError` if the session is over first."""
@@ -287,10 +285,6 @@ class SessionLink:
         elif not isinstance(message, Opened) and self.inbox.put(
             message, newest=self.buffer.written
         ):
-            self._note(message)
-
-    def _note(self, message: StreamMessage) -> None:
-        if isinstance(message, Prediction) and message.final:
-            self.lags.answer(message.segment)
-        elif isinstance(message, ErrorMessage) and message.sequence in self._refusals:
-            self._refusals[message.sequence] = message
+            self.awaited.note(message)
+            if isinstance(message, Prediction) and message.final:
+                self.lags.answer(message.segment)

@@ -214,7 +214,7 @@ class CameraInput(ABC):
         now_s = self._clock()
         if self._begin_s is None:
             self._begin_s = now_s
-        return int((now_s - self._begin_s) * 1e6)
+        return round((now_s - self._begin_s) * 1e6)
 
 
 def _joined(parts: list[CameraEvents]) -> CameraEvents:

@@ -8,6 +8,7 @@ import { Link } from "./link.js";
 import { Resumption } from "./resumption.js";
 import { SendBuffer, unnumberedFrame, unnumberedMessage } from "./send_buffer.js";
 import { SensorClock } from "./sensor_clock.js";
+import { WholeSegments } from "./whole_segment.js";
 import { wholeNumber } from "./wire.js";
 
 /** What events frames may be until the server tells its limit. */
@@ -29,6 +30,7 @@ const CAUTIOUS_MESSAGE_BYTES = 65_536;
  */
 export class SessionClient {
   #inbox = new Inbox();
+  #segments = new WholeSegments(this);
   predictions = this.#inbox.predictions;
   learned = this.#inbox.learned;
   /** what the server refused, or dropped, and went on */
@@ -151,6 +153,20 @@ export class SessionClient {
   }
 
   /**
+   * Sends a whole segment, and resolves to what the network takes it for; one call after the other.
+   * Who reads `predictions` hears it too.
+   * @param {ArrayLike<number>} timesUs Of each event, from the segment's begin.
+   * @param {ArrayLike<number>} addresses
+   * @param {number} [durationUs] Length of the segment; by default to the end of its last event.
+   * @returns {Promise<import("./wire.js").PredictionMessage>} Its `segment` is what `label` needs.
+   * @throws {MessageRefused} The server takes no such segment.
+   */
+  predict(timesUs, addresses, durationUs) {
+    const endUs = Array.prototype.reduce.call(timesUs, (last, us) => Math.max(last, us), 0) + 1;
+    return this.#segments.predict(timesUs, addresses, durationUs ?? endUs);
+  }
+
+  /**
    * Tells the truth about a segment: one that ended, the current one, or in `ahead` learning the next.
    * @param {number} segment
    * @param {number | string} target The class's index or its name.
@@ -233,7 +249,10 @@ export class SessionClient {
     wholeNumber(segment, "segment");
     wholeNumber(tUs, "t_us");
     const between = action === "end" ? this.#clock.end(segment, tUs) : [];
-    if (action === "begin") this.#clock.begin(segment, tUs);
+    if (action === "begin") {
+      this.#clock.begin(segment, tUs);
+      this.#segments.noteBegin(segment);
+    }
     const waits = this.#sendFrames(between.map(clockFrame));
     const [sequence] = await Promise.all([
       this.#say({ type: "segment", action, segment, tUs }),
@@ -254,6 +273,7 @@ export class SessionClient {
 
   /** @param {import("./wire.js").ServerMessage} message */
   #take(message) {
+    this.#segments.take(message);
     this.#inbox.take(message);
     if (message.type === "ack") this.#buffer.release(message.durable);
     if (message.type !== "opened") return;

@@ -6,6 +6,7 @@
  *         SessionRefused    the server ended the connection for a reason that trying again won't mend
  *         SessionEnded      the session or its connection ended without being asked to by us
  *         ConnectionLost    no connection could be had for as long as we were told to try
+ *         MessageRefused    the server refused one message that a call waits for; the session goes on
  *         CallsNotAwaited   more calls wait for room than a caller that awaits them could have made
  *
  * What a caller passes wrongly is a TypeError or RangeError, thrown before anything is sent.
@@ -22,6 +23,15 @@ export class TclifError extends Error {
 export class UnusableServer extends TclifError {}
 
 export class CallsNotAwaited extends TclifError {}
+
+export class MessageRefused extends TclifError {
+  /** @param {import("./wire.js").ErrorMessage} refusal */
+  constructor(refusal) {
+    super(`${refusal.code}: ${refusal.message}`);
+    this.code = refusal.code;
+    this.sequence = refusal.sequence;
+  }
+}
 
 export class SessionRefused extends TclifError {
   /**

@@ -4,13 +4,11 @@ from collections.abc import AsyncIterator
 import pytest
 
 from clients.live_command import Live, add_session_options, run, session_request
-from clients.live_teaching import Moment
+from clients.live_moments import Moment
 from service.wire_protocol import (
     NetworkRequest,
     RawSensor,
-    Segmentation,
     SegmentedBySilence,
-    SegmentedByWindow,
 )
 
 SENSOR = RawSensor(addresses=4)
@@ -40,18 +38,6 @@ def test_a_model_brings_its_network_and_its_tick() -> None:
     request = session_request(parsed("--model", "digits"), SENSOR, SegmentedBySilence(gap_us=5))
 
     assert (request.model, request.network, request.tick_us) == ("digits", None, None)
-
-
-@pytest.mark.parametrize(
-    ("cut", "rest_us"),
-    [(SegmentedBySilence(gap_us=5), 5), (SegmentedByWindow(length_us=9000), 9000)],
-)
-def test_the_rest_that_ends_the_last_segment_is_that_of_the_cut(
-    cut: Segmentation, rest_us: int
-) -> None:
-    request = session_request(parsed(), SENSOR, cut)
-
-    assert Live(request, nothing(), account=str, close=lambda: None).rest_us == rest_us
 
 
 def test_a_server_that_is_not_there_is_one_sentence_and_the_sensor_is_let_go(

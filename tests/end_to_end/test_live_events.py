@@ -17,7 +17,7 @@ from clients import events
 from clients.client_options import BackOff, ClientOptions
 from clients.event_camera.field_of_view import FieldOfView
 from clients.event_camera.udp_input import UdpInput
-from clients.live_events import seen
+from clients.live_moments import seen
 from clients.live_teaching import LiveTeaching
 from clients.sdk import StreamingClient
 from tests.clients.event_camera.played_time import PlayedTime, until
@@ -45,7 +45,6 @@ class Scene:
         self.teaching = LiveTeaching(
             client,
             seen(self.camera, view),
-            rest_us=int(WINDOW_S * 1e6),
             say=self.said.append,
             show=self._count,
         )
@@ -103,7 +102,7 @@ async def test_windows_are_told_and_labelled_and_losses_do_not_reach_the_server(
                 yield "q"
 
             # blocks are given once the run asks for them
-            await asyncio.wait_for(scene.teaching.run(keys()), 120)
+            await asyncio.wait_for(scene.teaching.run(keys()), 300)
             account = scene.camera.account()
             said = scene.said
 
@@ -132,7 +131,7 @@ async def test_a_lost_connection_loses_no_event(server: RunningServer) -> None:
                 await until(lambda: client.n_connections == 3)
                 yield "q"
 
-            await asyncio.wait_for(scene.teaching.run(keys()), 120)
+            await asyncio.wait_for(scene.teaching.run(keys()), 300)
             account = scene.camera.account()
 
     assert account == "30 datagrams, 60 events; nothing lost"
@@ -157,12 +156,12 @@ async def test_the_command_streams_until_ctrl_c_and_gives_account(server: Runnin
             stderr=asyncio.subprocess.PIPE,
         )
         assert process.stdout is not None
-        first = await asyncio.wait_for(process.stdout.readline(), 120)
+        first = await asyncio.wait_for(process.stdout.readline(), 300)
         sender.sendto(datagram((1, 1), (31, 23)), ("127.0.0.1", port))
         sender.sendto(b"???", ("127.0.0.1", port))
-        told = await asyncio.wait_for(process.stdout.readline(), 120)
+        told = await asyncio.wait_for(process.stdout.readline(), 300)
         process.send_signal(signal.SIGINT)
-        said, complaints = await asyncio.wait_for(process.communicate(), 120)
+        said, complaints = await asyncio.wait_for(process.communicate(), 300)
 
     assert first == b"session eyes: 1 left, 2 right; q ends\n"
     assert re.fullmatch(rb"0: (left|right) \(\d+%\)\n", told)

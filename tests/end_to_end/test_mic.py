@@ -12,6 +12,7 @@ from clients import mic
 from clients.cochlea import Cochlea
 from clients.cochlea_design import CochleaSpec
 from clients.live_command import status
+from clients.live_moments import heard
 from clients.live_teaching import LiveState, LiveTeaching
 from clients.sdk import StreamingClient
 from clients.sound_input import FileInput
@@ -55,8 +56,8 @@ async def test_words_are_told_apart_by_silence_and_labelled_by_key(
         network={"hidden": [8], "classes": WORDS},
         segmentation={"by": "silence", "gap_us": GAP_US},
     ) as client:
-        moments = mic.heard(sound, Cochlea(CochleaSpec(channels=70)))
-        teaching = LiveTeaching(client, moments, rest_us=GAP_US, say=say, show=lambda _: None)
+        moments = heard(sound, Cochlea(CochleaSpec(channels=70)))
+        teaching = LiveTeaching(client, moments, say=say, show=lambda _: None)
 
         async def keys() -> AsyncIterator[str]:
             yield "2"  # nothing was told yet

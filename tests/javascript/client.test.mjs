@@ -15,6 +15,9 @@ const REQUEST = {
   seed: 5,
 };
 
+/** What was promised is kept by then, as far as no timer and no message is needed. */
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+
 /** A client whose session is open, and everything around it. */
 async function openClient({ options = {}, told = {}, request = REQUEST } = {}) {
   const { sockets, WebSocket } = fakeSockets();
@@ -403,4 +406,48 @@ test("a server that talks nonsense ends the client, and says what came", async (
   socket.onmessage({ data: "<html>" });
 
   await assert.rejects(client.ended, { name: "UnusableServer", message: /<html> came/ });
+});
+
+test("a whole segment resolves to its final prediction", async () => {
+  const { client, socket } = await openClient();
+  const predicting = client.predict([500, 200], [3, 1]);
+  await settled();
+  const messages = socket.messages.slice(1);
+  const final = { type: "prediction", segment: 0, tick: 0, t_us: 501, label: "yes", final: true };
+  socket.deliver({ ...final, final: false, label: "no" });
+  socket.deliver(final);
+  socket.deliver(ack(3));
+
+  assert.equal((await predicting).label, "yes");
+  assert.deepEqual(
+    messages.map(({ action, segment, t_us: tUs, baseUs }) => [action, segment, tUs ?? baseUs]),
+    [["begin", 0, 0], [undefined, undefined, 200], ["end", 0, 501]],
+  );
+});
+
+test("a whole segment goes on with numbers, and ends what was left open", async () => {
+  const { client, socket } = await openClient({
+    told: { resumed: true, open_segment: 4, open_segment_t_us: 70 },
+  });
+  client.predict([], [], 1000).catch(() => {});
+  await settled();
+  const [end, begin] = socket.messages.slice(1);
+
+  assert.deepEqual([end.action, end.segment, end.t_us], ["end", 4, 70]);
+  assert.equal(begin.action, "begin");
+  assert.ok(begin.segment > 4);
+  await client.beginSegment(begin.segment + 5, 0);
+  client.predict([], [], 1000).catch(() => {});
+  await settled();
+  assert.equal(socket.messages.at(-1).segment, begin.segment + 6);
+});
+
+test("a whole segment that is refused rejects with the reason", async () => {
+  const { client, socket } = await openClient();
+  const predicting = client.predict([], [], 1000);
+  await settled();
+  socket.deliver({ type: "error", code: "bad_segment", message: "no", fatal: false, sequence: 1 });
+  socket.deliver(ack(2));
+
+  await assert.rejects(predicting, { name: "MessageRefused", code: "bad_segment", sequence: 1 });
 });

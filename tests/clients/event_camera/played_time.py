@@ -27,6 +27,6 @@ class PlayedTime:
 
 async def until(is_so: Callable[[], bool]) -> None:
     """Let the loop run until something is so."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(300):
         while not is_so():  # noqa: ASYNC110 - what it is about does not tell when it changes
             await asyncio.sleep(0)

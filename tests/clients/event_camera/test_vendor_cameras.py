@@ -88,7 +88,7 @@ async def all_events(camera: VendorInput, time: PlayedTime) -> CameraEvents:
     await asyncio.sleep(0)
     for thread in threading.enumerate():
         if thread.name == "camera":
-            thread.join(60)
+            thread.join(300)
     time.pulse()
     events = (await first).events
     assert [block async for block in blocks] == []
