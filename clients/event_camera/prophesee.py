@@ -4,14 +4,11 @@ All begin with lines of text that start with ``%``. Words are little-endian; the
 of a word are its type. A word of a type that the format does not have is passed over.
 
     EVT2, 32 bits   0, 1  event off, on: time 27:22, x 21:11, y 10:0      8  time 33:6
-    EVT3, 16 bits   0  y 10:0     2  event: polarity 11, x 10:0     3  base: polarity 11, x 10:0
-                    4, 5  events at base x + i for each bit i of 12, 8; the base moves on by 12, 8
-                    6  time 11:0     8  time 23:12
+    EVT3, 16 bits   `evt3`
     DAT, 64 bits    time 31:0, then x 13:0, y 27:14, polarity 28; type and size of an event before
 
 Source: Prophesee's public descriptions of the three. Events before the first full time are passed
-over, as in the manufacturer's decoder. Times that overflow go on. EVT3's high time alone tells of
-overflows of the low one, which may also fall by some us while the high one stands still.
+over, as in the manufacturer's decoder. Times that overflow go on.
 """
 
 import re
@@ -22,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from clients.event_camera.camera_events import CameraEvents, Damage, Decoded, runs, unwrap
+from clients.event_camera.evt3 import decode_words
 from clients.recordings import UnreadableSource
 
 _EVT2_TYPES: Final = (0, 1, 8, 10, 14, 15)
@@ -88,7 +86,7 @@ def decode_raw(content: bytes, name: str) -> Decoded:
     for first, count in runs(bad) if bad.any() else ():
         reason = f"words of unknown type, the first is {int(words[first]):#x}"
         damage.append(Damage(header.n_bytes + first * width, count * width, reason))
-    events = _evt2(words, kind) if is_evt2 else _evt3(words, kind)
+    events = _evt2(words, kind) if is_evt2 else decode_words(words.astype(np.uint16, copy=False))
     return Decoded(events, header.size, tuple(sorted(damage, key=lambda part: part.offset)))
 
 
@@ -141,55 +139,3 @@ def _evt2(words: Words, kind: npt.NDArray[np.uint8]) -> CameraEvents:
         y=(event & 0x7FF).astype(np.uint16),
         polarity=kind[chosen],
     )
-
-
-def _evt3(words: Words, kind: npt.NDArray[np.uint8]) -> CameraEvents:
-    value = (words & 0xFFF).astype(np.uint16)
-    is_high, is_base = kind == 8, kind == 3  # noqa: PLR2004
-    vector_width = np.where(kind == 4, 12, np.where(kind == 5, 8, 0))  # noqa: PLR2004
-    is_vector = vector_width > 0
-    n_high = np.cumsum(is_high)
-    source = np.flatnonzero(((kind == 2) | is_vector) & (n_high > 0))  # noqa: PLR2004
-    # pixels that earlier vectors of the same base have passed
-    passed = np.cumsum(vector_width) - vector_width
-    bits = np.where(is_vector[source], value[source] & ((1 << vector_width[source]) - 1), 1)
-    n_pixels = np.bitwise_count(bits)
-    owner = np.repeat(source, n_pixels)
-    step = _set_bits(bits, n_pixels)
-
-    base = _newest(is_base, value)
-    base_at = _newest(is_base, passed)
-    of_vector = is_vector[owner]
-    head = np.where(of_vector, base[owner], value[owner])
-    column = (head & 0x7FF).astype(np.int64) + step
-    column += np.where(of_vector, passed[owner] - base_at[owner], 0)
-    high = unwrap(value[is_high].astype(np.int64), 1 << 12)
-    # the last low time says nothing of the time after a high one that moves on, whose own low time
-    # may come late: until then it is 0
-    restarts = np.zeros(len(words), np.bool_)
-    restarts[np.flatnonzero(is_high)[np.diff(high, prepend=-1) != 0]] = True
-    low = _newest((kind == 6) | restarts, np.where(is_high, 0, value).astype(np.uint16))  # noqa: PLR2004
-    return CameraEvents(
-        times_us=high[n_high[owner] - 1] << 12 | low[owner].astype(np.int64),
-        x=column.astype(np.uint16),
-        y=(_newest(kind == 0, value)[owner] & 0x7FF).astype(np.uint16),
-        polarity=(head >> 11 & 1).astype(np.uint8),
-    )
-
-
-def _newest(given: npt.NDArray[np.bool_], value: Words) -> Words:
-    """Carry each given value ``[n]`` on to the next one; 0 before the first."""
-    numbers = np.cumsum(given)
-    newest: Words = np.concatenate([np.zeros(1, value.dtype), value[given]])[numbers]
-    return newest
-
-
-def _set_bits(bits: Words, counts: Words) -> npt.NDArray[np.int64]:
-    """List the numbers of the set bits of each of the 12-bit ``bits``, lowest first."""
-    several = np.flatnonzero(bits != 1)
-    steps = np.zeros(int(counts.sum()), np.int64)
-    if several.size:
-        matrix = bits[several, np.newaxis] >> np.arange(12) & 1
-        is_several = np.repeat(bits != 1, counts)
-        steps[is_several] = np.nonzero(matrix)[1]
-    return steps
