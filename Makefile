@@ -7,6 +7,8 @@ CODE := tclif_core service clients benchmarks tests
 # an interpreter that has braintrace, snnTorch and SpikingJelly, if another one than ours
 PEERS ?= $(BIN)/python
 SESSIONS ?= 100
+# of what the page's tests show, what the documents have
+STILLS := page_desktop_dark spoken_desktop_light spoken_phone_dark camera_desktop_light
 SHORT_MEMORY := --results benchmarks/results/memory_short.json --figure docs/figures/memory_short.png
 
 .DEFAULT_GOAL := help
@@ -96,10 +98,10 @@ base-model: install ## train the model that comes with the server anew, about 15
 
 .PHONY: pictures
 pictures: install ## take the page's pictures and its film for the documents
+	rm -rf build/pictures build/film
 	mkdir -p build/pictures
 	PICTURES=$(CURDIR)/build/pictures $(MAKE) test-page
-	cd build/pictures && cp voice_desktop_light.png voice_phone_dark.png camera_desktop_light.png page_desktop_dark.png ../../docs/figures/
-	rm -rf build/film
+	$(BIN)/python -m benchmarks.stills build/pictures docs/figures $(STILLS)
 	node tests/page/film.mjs build/film
 	$(BIN)/python -m benchmarks.film build/film docs/figures/page.gif
 

@@ -7,28 +7,22 @@
 
 import { writeFile } from "node:fs/promises";
 import { cpus } from "node:os";
-import { join } from "node:path";
 
-import { launch, openPage } from "../tests/page/browser.mjs";
-import { missing, writeWord } from "../tests/page/recordings.mjs";
-import { scratch, serve } from "../tests/page/server.mjs";
-import { voice, wav } from "../tests/page/sounds.mjs";
-import { record, sensing } from "../tests/page/teaching.mjs";
+import { openPage } from "../tests/page/browser.mjs";
+import { writeSpeech } from "../tests/page/recordings.mjs";
+import { serve } from "../tests/page/server.mjs";
+import { browserThatSenses, record, start } from "../tests/page/teaching.mjs";
 
 const RECORDINGS = 10;
 const RESULT = new URL("results/page_lag.json", import.meta.url);
 
-const folder = await scratch();
-const sound = join(folder.path, "sound.wav");
-if (missing) await writeFile(sound, wav(voice()));
-else await writeWord(sound, "jackson", 7, 5);
-const browser = await launch(sensing("audio", sound));
-const server = await serve(join(folder.path, "data"));
-const { page } = await openPage(browser, server.url);
-await page.getByText("Connected to").waitFor();
-await page.getByRole("button", { name: "Start the microphone" }).click();
-await page.getByText("Hold the button").waitFor();
-await page.locator("#teach-status").click();
+let sound = "";
+const hearing = await browserThatSenses("audio", async (path) => {
+  sound = await writeSpeech(path);
+});
+const server = await serve(hearing.data("lag"));
+const { page } = await openPage(hearing.browser, server.url);
+await start(page);
 // the first one warms up what is compiled or loaded at its first use, and counts all the same
 for (let n = 0; n < RECORDINGS; n += 1) await record(page, 3000);
 const text = await page.locator("#teach-lag").innerText();
@@ -36,8 +30,8 @@ const [, p50, p95] = /(\d+) ms, p95 (\d+) ms/.exec(text) ?? [];
 const result = {
   command: "make bench-page",
   machine: `${cpus()[0].model}, ${cpus().length} cores`,
-  browser: browser.version(),
-  sound: missing ? "a synthetic voice" : "fsdd jackson 7, five takes",
+  browser: hearing.browser.version(),
+  sound,
   recordings: RECORDINGS,
   pieces: "the last 1000 of 16 ms",
   p50_ms: Number(p50),
@@ -45,6 +39,5 @@ const result = {
 };
 await writeFile(RESULT, `${JSON.stringify(result, undefined, 2)}\n`);
 console.log(`lag_p50_ms=${p50} lag_p95_ms=${p95}`);
-await browser.close();
 await server.stop();
-await folder.remove();
+await hearing.close();

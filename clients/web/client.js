@@ -63,8 +63,13 @@ export class SessionClient {
     const attached = new Promise((resolve) => {
       client.#onceOpened = resolve;
     });
+    const { signal } = options;
+    const leave = () => client.detach();
+    signal?.throwIfAborted();
+    signal?.addEventListener("abort", leave);
     client.#link.connect();
-    await Promise.race([attached, client.ended]);
+    await Promise.race([attached, client.ended]).finally(() => signal?.removeEventListener("abort", leave));
+    signal?.throwIfAborted();
     return client;
   }
 

@@ -19,8 +19,9 @@
  * @property {string} [token] The bearer token.
  * @property {import("./resumption.js").Patience} [patience] When to give up, how long to wait.
  * @property {number} [bufferBytes] What is kept until durable; calls wait beyond it. 64 MiB.
+ * @property {AbortSignal} [signal] Ends the wait for the session: `connect` rejects with its reason.
  * @property {import("./link.js").LinkOwner["onState"]} [onState] Hears how the link is, and while it waits
- *   to connect again also why.
+ *   to connect again also why and for how long.
  * @property {any} [WebSocket] Constructor, `globalThis.WebSocket` by default.
  * @property {import("./link.js").Clock} [clock]
  * @property {() => number} [random]

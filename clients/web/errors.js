@@ -67,6 +67,7 @@ export class ConnectionLost extends TclifError {
       : "is it running, is the address right, does it know the token? A WebSocket does not tell";
     super(`no usable connection for ${forMs} ms, the last attempt closed with ${closeCode}; ${said}`);
     this.closeCode = closeCode;
+    this.forMs = forMs;
     this.code = refusal?.code;
   }
 }

@@ -26,7 +26,8 @@ const SILENCE_MS = 15_000;
  * @typedef {"connecting" | "attached" | "waiting" | "ended"} LinkState
  * @typedef {object} LinkOwner
  * @property {(message: ServerMessage) => void} onMessage Each message once, `opened` included.
- * @property {(state: LinkState, why?: {closeCode: number, reason?: string}) => void} onState
+ * @property {(state: LinkState, why?: {closeCode: number, reason?: string, retryInMs: number}) => void}
+ *   onState
  * @property {(failure: Error | undefined, goodbye?: GoodbyeMessage) => void} onEnd Called once; without
  *   a failure if we asked for the end.
  */
@@ -232,7 +233,8 @@ export class Link {
       this.#end(/** @type {Error} */ (failure));
       return;
     }
-    this.#owner.onState("waiting", { closeCode, reason: goodbye?.reason ?? this.#refusal?.code });
+    const reason = goodbye?.reason ?? this.#refusal?.code;
+    this.#owner.onState("waiting", { closeCode, reason, retryInMs: delayMs });
     this.#timer = this.#clock.after(delayMs, () => this.connect());
   }
 

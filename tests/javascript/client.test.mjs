@@ -26,7 +26,7 @@ async function openClient({ options = {}, told = {}, request = REQUEST } = {}) {
   const surroundings = { WebSocket, clock, random: () => 0.5 };
   const connecting = SessionClient.connect(URL, request, {
     ...surroundings,
-    onState: (state, why) => states.push(why ? [state, why.closeCode, why.reason] : state),
+    onState: (state, why) => states.push(why ? [state, why.closeCode, why.reason, why.retryInMs] : state),
     ...options,
   });
   const socket = sockets.at(-1);
@@ -133,7 +133,7 @@ test("a lost connection is resumed in the same session and epoch", async () => {
   const [request] = stage.socket.messages;
   assert.deepEqual(socket.messages[0], { ...request, session: "named-by-the-server", epoch: 77 });
   assert.deepEqual(stage.states, [
-    "connecting", "attached", ["waiting", 1006, undefined], "connecting", "attached",
+    "connecting", "attached", ["waiting", 1006, undefined, 125], "connecting", "attached",
   ]);
 });
 
@@ -345,7 +345,7 @@ test("a draining server is come back to after the time it asks for", async () =>
   const { socket, sockets, clock, states } = await openClient();
   socket.deliver({ type: "goodbye", reason: "draining", durable: 0, retry_after_ms: 2000 });
   socket.drop(1012);
-  assert.deepEqual(states.at(-1), ["waiting", 1012, "draining"]);
+  assert.deepEqual(states.at(-1), ["waiting", 1012, "draining", 2125]);
   clock.advance(2124);
   assert.equal(sockets.length, 1);
   clock.advance(1);
@@ -375,6 +375,22 @@ test("a server that is full is come back to after the time that its refusal asks
   sockets[1].deliver(opened());
 
   assert.equal((await connecting).opened.session, "kitchen");
+});
+
+test("the wait for a session can be ended, and nothing is tried after that", async () => {
+  const { sockets, WebSocket } = fakeSockets();
+  const clock = new FakeClock();
+  const leaving = new AbortController();
+  const { signal } = leaving;
+  const connecting = SessionClient.connect(URL, REQUEST, { WebSocket, clock, signal });
+  sockets[0].drop(1006);
+  leaving.abort();
+
+  await assert.rejects(connecting, { name: "AbortError" });
+  clock.advance(60_000);
+  assert.equal(sockets.length, 1);
+  await assert.rejects(SessionClient.connect(URL, REQUEST, { WebSocket, clock, signal }), { name: "AbortError" });
+  assert.equal(sockets.length, 1);
 });
 
 test("detaching leaves the session as it is", async () => {

@@ -1,5 +1,6 @@
 /** A real Chromium with a page of the server, and a witness of everything it complains about. */
 
+import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 
 const CANDIDATES = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
@@ -53,6 +54,26 @@ export const nPainted = (page, selector) =>
   });
 
 /**
+ * How many pixels of a canvas are full of a colour of the style sheet, and how many of any.
+ * @param {import("playwright-core").Page} page
+ * @param {string} selector
+ * @param {string} name
+ */
+export const nFull = (page, selector, name) =>
+  page.locator(selector).evaluate((/** @type {HTMLCanvasElement} */ canvas, variable) => {
+    const hex = getComputedStyle(document.documentElement).getPropertyValue(variable).trim();
+    const wanted = [1, 3, 5].map((at) => Number.parseInt(hex.slice(at, at + 2), 16));
+    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+    const full = { ofIt: 0, ofAny: 0 };
+    for (let i = 0; i < data.length; i += 4) {
+      if (data[i + 3] < 255) continue;
+      full.ofAny += 1;
+      if (wanted.every((value, part) => data[i + part] === value)) full.ofIt += 1;
+    }
+    return full;
+  }, `--${name}`);
+
+/**
  * What axe-core finds wrong with a page as it stands: contrast, labels, roles.
  * @param {import("playwright-core").Page} page
  */
@@ -63,14 +84,26 @@ export async function axeViolations(page) {
   return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 120)).join(" ")}`);
 }
 
+/** Whether pictures are taken, for which tests show a little more. */
+export const isPictured = process.env.PICTURES !== undefined;
+
 /**
- * Takes a picture of the whole page, where the variable PICTURES names a folder for them.
+ * Looks at a page in both themes, as wide as a desktop and as a phone: nothing sticks out, and axe-core finds
+ * nothing. Takes a picture of each, where the variable PICTURES names a folder for them.
  * @param {import("playwright-core").Page} page
  * @param {string} name
  */
-export async function picture(page, name) {
-  if (!process.env.PICTURES) return;
-  // a moment for pictures that were emptied by another size to fill
-  await page.waitForTimeout(4000);
-  await page.screenshot({ path: `${process.env.PICTURES}/${name}.png`, fullPage: true });
+export async function inspect(page, name) {
+  for (const [device, width] of /** @type {const} */ ([["desktop", 1280], ["phone", 390]])) {
+    await page.setViewportSize({ width, height: 900 });
+    for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
+      await page.emulateMedia({ colorScheme });
+      await page.waitForFunction(() => document.documentElement.scrollWidth <= innerWidth);
+      assert.deepEqual(await axeViolations(page), [], `${device} ${colorScheme}`);
+      if (!isPictured) continue;
+      const path = `${process.env.PICTURES}/${name}_${device}_${colorScheme}.png`;
+      // a busy machine without a GPU takes long for a tall page
+      await page.screenshot({ path, fullPage: true, timeout: 120_000 });
+    }
+  }
 }

@@ -2,17 +2,15 @@
 
 import assert from "node:assert/strict";
 import { writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { after, before, test } from "node:test";
 
-import { axeViolations, launch, nPainted, openPage, picture } from "./browser.mjs";
-import { scratch, serve } from "./server.mjs";
-import { guess, record, sensing } from "./teaching.mjs";
+import { inspect, nPainted, openPage } from "./browser.mjs";
+import { serve } from "./server.mjs";
+import { browserThatSenses, guess, record, start } from "./teaching.mjs";
 
 const [WIDTH, HEIGHT, FRAMES] = [160, 120, 30];
 
-/** @type {Awaited<ReturnType<typeof scratch>>} */ let folder;
-/** @type {Awaited<ReturnType<typeof launch>>} */ let browser;
+/** @type {Awaited<ReturnType<typeof browserThatSenses>>} */ let seeing;
 
 /** A film of a second, again and again: a bright ball goes round before grey, with a dark one opposite. */
 function film() {
@@ -34,16 +32,10 @@ function film() {
 }
 
 before(async () => {
-  folder = await scratch();
-  const path = join(folder.path, "film.y4m");
-  await writeFile(path, film());
-  browser = await launch(sensing("video", path));
+  seeing = await browserThatSenses("video", (path) => writeFile(path, film()));
 });
 
-after(async () => {
-  await browser?.close();
-  await folder?.remove();
-});
+after(() => seeing?.close());
 
 /** Pixels of the picture that are nearer to a colour of the style than to the other. */
 const nMarks = (/** @type {import("playwright-core").Page} */ page) =>
@@ -58,14 +50,10 @@ const nMarks = (/** @type {import("playwright-core").Page} */ page) =>
   });
 
 test("a gesture is seen as changes, taught, and known again", async () => {
-  const server = await serve(join(folder.path, "camera"));
-  const { page, context, complaints } = await openPage(browser, server.url);
-  await page.getByText("Connected to").waitFor();
+  const server = await serve(seeing.data("camera"));
+  const { page, context, complaints } = await openPage(seeing.browser, server.url);
 
-  await page.getByLabel("camera, as an event camera").check();
-  await page.getByRole("button", { name: "Start the camera" }).click();
-  await page.getByText("make a gesture").waitFor();
-  await page.locator("#teach-status").click();
+  await start(page, "camera");
   await record(page, 600);
   const marks = await nMarks(page);
   assert.ok(marks.blue > 20 && marks.orange > 20, `brighter and darker are drawn: ${JSON.stringify(marks)}`);
@@ -81,43 +69,24 @@ test("a gesture is seen as changes, taught, and known again", async () => {
   }
 
   assert.equal((await guess(page)).name, word);
-  for (const [device, width] of /** @type {const} */ ([["desktop", 1280], ["phone", 390]])) {
-    await page.setViewportSize({ width, height: 900 });
-    for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
-      await page.emulateMedia({ colorScheme });
-      await page.waitForFunction(() => document.documentElement.scrollWidth <= innerWidth);
-      assert.deepEqual(await axeViolations(page), [], `${device} ${colorScheme}`);
-      await picture(page, `camera_${device}_${colorScheme}`);
-    }
-  }
+  await inspect(page, "camera");
   assert.deepEqual(complaints, []);
   await context.close();
   await server.stop();
 });
 
-test("a camera that is not allowed, and a session of another sensor, are said in words", async () => {
-  const server = await serve(join(folder.path, "refused"));
-  const { page, context } = await openPage(browser, server.url);
-  await page.getByText("Connected to").waitFor();
-  await page.getByLabel("camera, as an event camera").check();
-  await page.getByRole("button", { name: "Start the camera" }).click();
-  await page.getByText("make a gesture").waitFor();
+test("a session of another sensor is said in words", async () => {
+  const server = await serve(seeing.data("other"));
+  const { page, context } = await openPage(seeing.browser, server.url);
+  await start(page, "camera");
   await page.getByRole("button", { name: "Stop", exact: true }).click();
   await page.getByRole("radio", { name: /my-gestures/ }).waitFor();
 
   await page.getByLabel("microphone", { exact: true }).check();
   await page.getByLabel("Session", { exact: true }).fill("my-gestures");
   await page.getByRole("button", { name: "Start the microphone" }).click();
-  await page.getByText("Session my-gestures senses by camera; choose another name.").waitFor();
 
-  await page.evaluate(() => {
-    navigator.mediaDevices.getUserMedia = async () => {
-      throw new DOMException("Permission denied", "NotAllowedError");
-    };
-  });
-  await page.getByLabel("camera, as an event camera").check();
-  await page.getByRole("button", { name: "Start the camera" }).click();
-  await page.getByText("The browser was not allowed to use the camera.").waitFor();
+  await page.getByText("Session my-gestures senses by camera; choose another name.").waitFor();
   await context.close();
   await server.stop();
 });

@@ -1,34 +1,28 @@
 /** Takes the frames of docs/figures/page.gif: a voice is taught, live. `node tests/page/film.mjs FOLDER` */
 
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 
-import { launch, openPage } from "./browser.mjs";
-import { missing, writeWord } from "./recordings.mjs";
-import { scratch, serve } from "./server.mjs";
-import { voice, wav } from "./sounds.mjs";
-import { guess, record, sensing } from "./teaching.mjs";
+import { openPage } from "./browser.mjs";
+import { writeSpeech } from "./recordings.mjs";
+import { serve } from "./server.mjs";
+import { browserThatSenses, guess, record, start } from "./teaching.mjs";
 
 const FRAME_MS = 250;
 
 const frames = process.argv[2];
 await mkdir(frames, { recursive: true });
-const folder = await scratch();
-const sound = join(folder.path, "sound.wav");
-if (missing) await writeFile(sound, wav(voice()));
-else await writeWord(sound, "jackson", 7, 5);
-const browser = await launch(sensing("audio", sound));
-const server = await serve(join(folder.path, "data"));
-const { page } = await openPage(browser, server.url, { viewport: { width: 1000, height: 1340 } });
-await page.getByText("Connected to").waitFor();
-await page.getByRole("button", { name: "Start the microphone" }).click();
-await page.getByText("Hold the button").waitFor();
-await page.locator("#teach-status").click();
+const hearing = await browserThatSenses("audio", writeSpeech);
+const server = await serve(hearing.data("film"));
+const { page } = await openPage(hearing.browser, server.url, { viewport: { width: 1000, height: 1150 } });
+await start(page);
 
 let isFilming = true;
 const filming = (async () => {
-  for (let n = 0; isFilming; n += 1) {
-    const shot = page.screenshot({ path: join(frames, `${String(n).padStart(3, "0")}.png`) });
+  while (isFilming) {
+    // named by when it was taken, so that the film runs as fast as what it shows
+    const name = String(Math.round(performance.now())).padStart(8, "0");
+    const shot = page.screenshot({ path: join(frames, `${name}.png`) });
     await Promise.all([shot, page.waitForTimeout(FRAME_MS)]);
   }
 })();
@@ -42,6 +36,5 @@ for (let lesson = 0; lesson < 6; lesson += 1) {
 }
 isFilming = false;
 await filming;
-await browser.close();
 await server.stop();
-await folder.remove();
+await hearing.close();

@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 
 import { launch } from "./browser.mjs";
-import { RATE, decoded, wav } from "./sounds.mjs";
+import { RATE, decoded, voice, wav } from "./sounds.mjs";
 
 const FOLDER = new URL("../../../shared/data/fsdd/", import.meta.url);
 
@@ -28,4 +28,18 @@ export async function writeWord(path, speaker, digit, nTakes) {
   }
   await browser.close();
   await writeFile(path, wav(sound));
+}
+
+/**
+ * Writes a few takes of a word, or a synthetic voice where there are no recordings.
+ * @param {string} path
+ * @returns {Promise<string>} What it is.
+ */
+export async function writeSpeech(path) {
+  if (missing) {
+    await writeFile(path, wav(voice()));
+    return "a synthetic voice";
+  }
+  await writeWord(path, "jackson", 7, 5);
+  return "fsdd jackson 7, five takes";
 }

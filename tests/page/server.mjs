@@ -36,10 +36,15 @@ export async function serve(data, settings = {}) {
     });
     void ended.then(() => reject(new Error(`the server ended:\n${said.join("\n")}`)));
   });
+  // a test that fails before it stops its server ends all the same
+  child.unref();
+  /** @type {import("node:net").Socket} */ (child.stderr).unref();
+  process.once("exit", () => child.kill("SIGKILL"));
   return {
     url,
     port: new URL(url).port,
     async stop(signal = /** @type {NodeJS.Signals} */ ("SIGTERM")) {
+      child.ref();
       child.kill(signal);
       await ended;
     },

@@ -2,29 +2,20 @@
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { join } from "node:path";
 import { after, before, test } from "node:test";
 
-import { launch, nPainted, openPage } from "./browser.mjs";
+import { inspect, nPainted, openPage } from "./browser.mjs";
 import { missing, writeWord } from "./recordings.mjs";
-import { scratch, serve } from "./server.mjs";
-import { guess, record, sensing } from "./teaching.mjs";
+import { serve } from "./server.mjs";
+import { browserThatSenses, guess, record, start } from "./teaching.mjs";
 
-/** @type {Awaited<ReturnType<typeof scratch>>} */ let folder;
-/** @type {Awaited<ReturnType<typeof launch>>} */ let browser;
+/** @type {Awaited<ReturnType<typeof browserThatSenses>>} */ let hearing;
 
 before(async () => {
-  folder = await scratch();
-  if (missing) return;
-  const path = join(folder.path, "seven.wav");
-  await writeWord(path, "jackson", 7, 1);
-  browser = await launch(sensing("audio", path));
+  if (!missing) hearing = await browserThatSenses("audio", (path) => writeWord(path, "jackson", 7, 1));
 });
 
-after(async () => {
-  await browser?.close();
-  await folder?.remove();
-});
+after(() => hearing?.close());
 
 /** A digest of the network's weights, every bit of them. @param {string} url */
 async function weights(url) {
@@ -47,13 +38,10 @@ async function teach(page, { word, key }) {
 }
 
 test("ten labelled words change the prediction, and rollback restores the network", { skip: missing }, async () => {
-  const server = await serve(join(folder.path, "taught"));
-  const { page, context, complaints } = await openPage(browser, server.url);
-  await page.getByText("Connected to").waitFor();
+  const server = await serve(hearing.data("taught"));
+  const { page, context, complaints } = await openPage(hearing.browser, server.url);
   await page.getByLabel("Words, with commas between").fill("six, seven");
-  await page.getByRole("button", { name: "Start the microphone" }).click();
-  await page.getByText("Hold the button").waitFor();
-  await page.locator("#teach-status").click();
+  await start(page);
   await record(page, 1000);
   await page.getByRole("heading", { name: "my-voice" }).waitFor();
   await page.waitForFunction(() => document.querySelector("#class-names")?.children.length === 2);
@@ -71,11 +59,11 @@ test("ten labelled words change the prediction, and rollback restores the networ
   assert.equal(taught.name, what.word);
   assert.ok(taught.share > 100 - first.share, "it is surer of it than it was");
   assert.notEqual(await weights(server.url), between);
+  await inspect(page, "spoken");
 
   for (let undone = 0; undone < 5; undone += 1) {
     await page.getByRole("button", { name: "Undo the last lesson" }).click();
     await page.getByText("The last lesson is undone.").waitFor();
-    await page.locator("#teach-status").click();
   }
   assert.equal(await weights(server.url), between);
   assert.deepEqual(complaints, []);
@@ -84,19 +72,16 @@ test("ten labelled words change the prediction, and rollback restores the networ
 });
 
 test("a server that is killed in mid-word is told everywhere, and gets the word once it is back", { skip: missing }, async () => {
-  const data = join(folder.path, "killed");
+  const data = hearing.data("killed");
   const first = await serve(data);
-  const { page, context } = await openPage(browser, first.url);
-  await page.getByText("Connected to").waitFor();
-  await page.getByRole("button", { name: "Start the microphone" }).click();
-  await page.getByText("Hold the button").waitFor();
-  await page.locator("#teach-status").click();
+  const { page, context } = await openPage(hearing.browser, first.url);
+  await start(page);
   await page.locator("#session-list .state", { hasText: "attached" }).waitFor();
   await page.keyboard.down(" ");
   await page.locator("#teach-record.recording").waitFor();
 
   await first.stop("SIGKILL");
-  await page.getByText("The server is gone; what you say is kept.").waitFor();
+  await page.getByText("The server is gone. What you record is kept.").waitFor();
   await page.locator("#session-list .state", { hasText: "unknown" }).waitFor();
   assert.equal(await page.locator("#session-list .state", { hasText: "attached" }).count(), 0);
   await page.getByText("The server does not answer; this is how it was.").waitFor();

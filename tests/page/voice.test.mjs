@@ -2,37 +2,25 @@
 
 import assert from "node:assert/strict";
 import { readFile, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { after, before, test } from "node:test";
 
-import { axeViolations, launch, nPainted, openPage, picture } from "./browser.mjs";
-import { scratch, serve } from "./server.mjs";
+import { inspect, nPainted, openPage } from "./browser.mjs";
+import { serve } from "./server.mjs";
 import { voice, wav } from "./sounds.mjs";
-import { guess, record, sensing } from "./teaching.mjs";
+import { browserThatSenses, guess, record, start } from "./teaching.mjs";
 
-/** @type {Awaited<ReturnType<typeof scratch>>} */ let folder;
-/** @type {Awaited<ReturnType<typeof launch>>} */ let browser;
+/** @type {Awaited<ReturnType<typeof browserThatSenses>>} */ let hearing;
 
 before(async () => {
-  folder = await scratch();
-  const sound = join(folder.path, "voice.wav");
-  await writeFile(sound, wav(voice()));
-  browser = await launch(sensing("audio", sound));
+  hearing = await browserThatSenses("audio", (path) => writeFile(path, wav(voice())));
 });
 
-after(async () => {
-  await browser?.close();
-  await folder?.remove();
-});
+after(() => hearing?.close());
 
 test("a voice is heard, taught, and untaught", async () => {
-  const server = await serve(join(folder.path, "voice"));
-  const { page, context, complaints } = await openPage(browser, server.url);
-  await page.getByText("Connected to").waitFor();
-
-  await page.getByRole("button", { name: "Start the microphone" }).click();
-  await page.getByText("Hold the button").waitFor();
-  await page.locator("#teach-status").click();
+  const server = await serve(hearing.data("voice"));
+  const { page, context, complaints } = await openPage(hearing.browser, server.url);
+  await start(page);
   await record(page);
   assert.ok((await nPainted(page, "#input")) > 200, "what the cochlea heard is drawn");
   const before = await guess(page);
@@ -48,20 +36,11 @@ test("a voice is heard, taught, and untaught", async () => {
   const taught = await guess(page);
   assert.equal(taught.name, word);
   assert.match(await page.locator("#teach-lag").innerText(), /^\d+ ms, p95 \d+ ms$/);
-  for (const [device, width] of /** @type {const} */ ([["desktop", 1280], ["phone", 390]])) {
-    await page.setViewportSize({ width, height: 900 });
-    for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
-      await page.emulateMedia({ colorScheme });
-      await page.waitForFunction(() => document.documentElement.scrollWidth <= innerWidth);
-      assert.deepEqual(await axeViolations(page), [], `${device} ${colorScheme}`);
-      await picture(page, `voice_${device}_${colorScheme}`);
-    }
-  }
+  await inspect(page, "voice");
   for (let undone = 0; undone < 5; undone += 1) {
     await page.getByRole("button", { name: "Undo the last lesson" }).click();
     await page.getByText("The last lesson is undone.").waitFor();
-    // the space bar is the focused button's own
-    await page.locator("#teach-status").click();
+    // the space bar is for recording again, not for the button that was pressed
     await record(page);
   }
   // three of the eight lessons are left
@@ -83,16 +62,14 @@ test("a voice is heard, taught, and untaught", async () => {
 });
 
 test("a server that restarts under a recording is told, and goes on learning", async () => {
-  const data = join(folder.path, "restarted");
+  const data = hearing.data("restarted");
   const first = await serve(data);
-  const { page, context } = await openPage(browser, first.url);
-  await page.getByRole("button", { name: "Start the microphone" }).click();
-  await page.getByText("Hold the button").waitFor();
-  await page.locator("#teach-status").click();
+  const { page, context } = await openPage(hearing.browser, first.url);
+  await start(page);
   await record(page);
 
   await first.stop("SIGKILL");
-  await page.getByText("The server is gone; what you say is kept.").waitFor();
+  await page.getByText("The server is gone. What you record is kept.").waitFor();
   const second = await serve(data, { TCLIF_LISTENER__PORT: first.port });
   await page.getByText("Connected again.").waitFor();
   await record(page);
@@ -102,11 +79,9 @@ test("a server that restarts under a recording is told, and goes on learning", a
 });
 
 test("a word is added while a session runs, and can be taught", async () => {
-  const server = await serve(join(folder.path, "grown"));
-  const { page, context, complaints } = await openPage(browser, server.url);
-  await page.getByText("Connected to").waitFor();
-  await page.getByRole("button", { name: "Start the microphone" }).click();
-  await page.getByText("Hold the button").waitFor();
+  const server = await serve(hearing.data("grown"));
+  const { page, context, complaints } = await openPage(hearing.browser, server.url);
+  await start(page);
 
   await page.getByLabel("One more word").fill("yes");
   await page.keyboard.press("Enter");
@@ -123,8 +98,7 @@ test("a word is added while a session runs, and can be taught", async () => {
   await page.getByRole("button", { name: "Stop", exact: true }).click();
   await page.getByText("The session stays on the server").waitFor();
   await page.getByRole("radio", { name: /my-voice/ }).waitFor();
-  await page.getByRole("button", { name: "Start the microphone" }).click();
-  await page.getByText("Hold the button").waitFor();
+  await start(page);
   assert.deepEqual(await page.locator("#teach-labels button").allInnerTexts(), ["1 yes", "2 no", "3 stop", "4 maybe"]);
   assert.deepEqual(complaints, []);
   await context.close();
@@ -132,49 +106,17 @@ test("a word is added while a session runs, and can be taught", async () => {
 });
 
 test("a session begins from the model of spoken digits that comes with the server", async () => {
-  const server = await serve(join(folder.path, "model"));
-  const { page, context, complaints } = await openPage(browser, server.url);
+  const server = await serve(hearing.data("model"));
+  const { page, context, complaints } = await openPage(hearing.browser, server.url);
   await page.getByText("Connected to").waitFor();
 
   await page.getByLabel("Begin with").selectOption("digits");
-  await page.getByRole("button", { name: "Start the microphone" }).click();
-  await page.getByText("Hold the button").waitFor();
-  await page.locator("#teach-status").click();
+  await start(page);
   await record(page);
 
   assert.equal((await page.locator("#teach-labels button").allInnerTexts()).at(-1), "nine");
   assert.ok(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"].includes((await guess(page)).name));
   assert.deepEqual(complaints, []);
-  await context.close();
-  await server.stop();
-});
-
-test("a server without room says so, and the page goes on trying", async () => {
-  const server = await serve(join(folder.path, "full"), { TCLIF_SESSION__MAX_TOTAL_BYTES: "1" });
-  const { page, context } = await openPage(browser, server.url);
-  await page.getByText("Connected to").waitFor();
-
-  await page.getByRole("button", { name: "Start the microphone" }).click();
-
-  await page.getByText(/no more room|full just now/).waitFor();
-  await context.close();
-  await server.stop();
-});
-
-test("a microphone that is not allowed is said in words", async () => {
-  const server = await serve(join(folder.path, "refused"));
-  const { page, context } = await openPage(browser, server.url);
-  // as browsers fail where a person says no; Chromium without a window has nobody to ask
-  await page.evaluate(() => {
-    navigator.mediaDevices.getUserMedia = async () => {
-      throw new DOMException("Permission denied", "NotAllowedError");
-    };
-  });
-
-  await page.getByRole("button", { name: "Start the microphone" }).click();
-
-  await page.getByText("The browser was not allowed to use the microphone.").waitFor();
-  assert.ok(await page.getByRole("button", { name: "Start the microphone" }).isEnabled());
   await context.close();
   await server.stop();
 });

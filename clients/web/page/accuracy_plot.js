@@ -1,6 +1,7 @@
 /** The accuracy curve: over labelled segments, from 0 to 1, with the line of chance. */
 
-import { colour, fit } from "./strip.js";
+import { fit } from "./strip.js";
+import { colour } from "./theme.js";
 
 /**
  * @param {HTMLCanvasElement} canvas
@@ -34,8 +35,9 @@ export function drawAccuracy(canvas, points, chance) {
     context.setLineDash([4, 4]);
     line(context, [[left, y(chance)], [right, y(chance)]]);
     context.setLineDash([]);
-    context.textAlign = "left";
-    context.fillText("chance", left + 4, y(chance) - 8);
+    // at the end, where curves are above it
+    context.textAlign = "right";
+    context.fillText("chance", right, y(chance) - 8);
   }
   if (!points.length) return;
   context.textBaseline = "alphabetic";

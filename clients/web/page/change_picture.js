@@ -1,6 +1,6 @@
 /** The familiar picture of an event camera: what became brighter in one colour, darker in another. */
 
-import { colour } from "./strip.js";
+import { colour, onTheme } from "./theme.js";
 
 /** What is left of a mark after each further picture. */
 const FADE = 0.6;
@@ -15,6 +15,7 @@ export class ChangePicture {
   constructor(canvas) {
     this.#canvas = canvas;
     this.#context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+    onTheme(() => this.#paint());
   }
 
   /** Begins with nothing to see. @param {number} width @param {number} height */
@@ -28,9 +29,14 @@ export class ChangePicture {
     const [marks, n] = [this.#marks, this.#marks.length];
     for (let i = 0; i < n; i += 1) marks[i] *= FADE;
     for (const address of addresses) marks[address % n] = address < n ? -1 : 1;
+    this.#paint();
+  }
+
+  #paint() {
+    const marks = this.#marks;
     const [ground, on, off] = ["plot", "on", "off"].map((name) => rgb(colour(name)));
     const image = this.#context.createImageData(this.#canvas.width, this.#canvas.height);
-    for (let i = 0; i < n; i += 1) {
+    for (let i = 0; i < marks.length; i += 1) {
       const [ink, share] = [marks[i] > 0 ? on : off, Math.abs(marks[i])];
       for (let part = 0; part < 3; part += 1) {
         image.data[4 * i + part] = ground[part] + share * (ink[part] - ground[part]);

@@ -2,12 +2,14 @@
 
 import { SAMPLE_RATE } from "../cochlea_design.js";
 import { checkAllowed, refusal } from "./sensor_refusal.js";
+import { Problem } from "./server.js";
 
 /**
  * Starts to hear.
  * @param {(sensed: import("./lesson.js").Sensed) => void} onSensed
  * @returns {Promise<{close: () => void}>}
  * @throws {import("./sensor_refusal.js").NoSensor}
+ * @throws {Problem} The server did not give the cochlea.
  */
 export async function openMicrophone(onSensed) {
   checkAllowed("microphone");
@@ -22,7 +24,9 @@ export async function openMicrophone(onSensed) {
   };
   try {
     stream = await navigator.mediaDevices.getUserMedia({ audio });
-    await context.audioWorklet.addModule(new URL("./hearing_worklet.js", import.meta.url));
+    await context.audioWorklet.addModule(new URL("./hearing_worklet.js", import.meta.url)).catch((cause) => {
+      throw new Problem(0, "gone", String(cause));
+    });
     const hearing = new AudioWorkletNode(context, "hearing", { numberOfOutputs: 0 });
     hearing.port.onmessage = ({ data }) => onSensed(data);
     context.createMediaStreamSource(stream).connect(hearing);
@@ -30,6 +34,6 @@ export async function openMicrophone(onSensed) {
     return { close };
   } catch (cause) {
     close();
-    throw refusal(cause, "microphone");
+    throw cause instanceof Problem ? cause : refusal(cause, "microphone");
   }
 }

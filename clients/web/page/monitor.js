@@ -6,6 +6,7 @@ import { explained } from "./server.js";
 import { SessionHistory } from "./session_history.js";
 import { showFigures } from "./session_figures.js";
 import { SessionList } from "./session_list.js";
+import { onTheme } from "./theme.js";
 import { keepWatching } from "./watching.js";
 
 /** How often the stored sessions are listed, and the chosen session's page is read. */
@@ -53,8 +54,8 @@ export class Monitor {
     });
     setInterval(() => void this.#readList(), LIST_EVERY_MS);
     setInterval(() => void this.#readReport(), REPORT_EVERY_MS);
-    addEventListener("resize", () => this.#redraw());
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#redraw());
+    new ResizeObserver(() => this.#redraw()).observe(byId("accuracy"));
+    onTheme(() => this.#redraw());
     this.#redraw();
     showFigures(undefined, undefined, undefined);
     void keepWatching(

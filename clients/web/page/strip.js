@@ -1,15 +1,12 @@
 /**
  * A picture that moves to the left as ticks pass: what is new is drawn at its right edge.
  *
- * Nothing but pixels is remembered, so its cost does not depend on how much it shows.
+ * It remembers nothing but pixels and how many ticks have passed, so its cost does not depend on how much
+ * it shows; what is to be drawn anew after `clear` is marked again, by its age.
  */
 
 /** Ticks that a CSS pixel is wide: two seconds at 4 ms are 250 pixels. */
 const TICKS_PER_PIXEL = 2;
-
-/** The colour of a variable of the style sheet. @param {string} name */
-export const colour = (name) =>
-  getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 
 /**
  * Gives a canvas as many pixels as the screen has for it.
@@ -36,7 +33,7 @@ export class Strip {
     this.#context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
   }
 
-  /** Forgets all that it shows. */
+  /** Shows nothing any more, as large as the screen has room. */
   clear() {
     fit(this.#canvas);
     this.#context.clearRect(0, 0, this.#canvas.width, this.#canvas.height);
@@ -45,10 +42,8 @@ export class Strip {
   /**
    * Lets ticks pass.
    * @param {number} nTicks
-   * @param {boolean} isBegin Whether a segment begins with them: a line shows where.
    */
-  pass(nTicks, isBegin) {
-    fit(this.#canvas);
+  pass(nTicks) {
     const { width, height } = this.#canvas;
     const before = this.#column(this.#ticks);
     this.#ticks += nTicks;
@@ -59,11 +54,10 @@ export class Strip {
       this.#context.globalCompositeOperation = "source-over";
       this.#context.clearRect(width - shift, 0, shift, height);
     }
-    if (isBegin) this.mark(nTicks - 1, 0, 1, colour("line"));
   }
 
   /**
-   * Draws a mark.
+   * Draws a mark; one that is not opaque replaces what was there, as columns that meet may share a pixel.
    * @param {number} ticksAgo Before the last tick that passed.
    * @param {number} from Its upper edge, as a share of the height.
    * @param {number} to Its lower edge.
@@ -75,11 +69,15 @@ export class Strip {
     const { width, height } = this.#canvas;
     const [now, last] = [this.#ticks, this.#ticks - ticksAgo];
     const right = width - this.#column(now) + this.#column(last);
-    const wide = Math.max(devicePixelRatio, this.#column(last) - this.#column(last - nTicks));
-    const high = Math.max(devicePixelRatio, (to - from) * height);
+    // whole pixels, or a channel that is thinner than one is a blur over two
+    const least = Math.max(1, Math.round(devicePixelRatio));
+    const top = Math.round(from * height);
+    const wide = Math.max(least, this.#column(last) - this.#column(last - nTicks));
+    const high = Math.max(least, Math.round(to * height) - top);
+    if (alpha < 1) this.#context.clearRect(right - wide, top, wide, high);
     this.#context.globalAlpha = alpha;
     this.#context.fillStyle = fill;
-    this.#context.fillRect(right - wide, from * height, wide, high);
+    this.#context.fillRect(right - wide, top, wide, high);
     this.#context.globalAlpha = 1;
   }
 

@@ -10,7 +10,7 @@ const nameKey = (kind) => `tclif.session.${kind}`;
 
 /** What is fixed while a session runs. */
 const BEFORE = ["start", "session", "classes", "model", "cochlea", "dvs", "width", "threshold", "refractory"];
-const DURING = ["stop", "record", "learn", "download", "new", "add"];
+const DURING = ["record", "learn", "download", "new", "add"];
 
 /** @param {string} text */
 const listed = (text) => text.split(",").map((name) => name.trim()).filter(Boolean);
@@ -30,7 +30,8 @@ const listed = (text) => text.split(",").map((name) => name.trim()).filter(Boole
 
 export class TeachPanel {
   #on;
-  #isOn = false;
+  /** @type {"off" | "opening" | "on"} whether a session runs */
+  #state = "off";
   /** @type {any[]} */
   #models = [];
 
@@ -44,6 +45,9 @@ export class TeachPanel {
     byId("teach-add").addEventListener("click", () => this.#add());
     byId("teach-new").addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => event.key === "Enter" && this.#add());
     for (const kind of Object.keys(SENSORS)) byId(`teach-${kind}`).addEventListener("change", () => this.#sense());
+    byId("teach-model").addEventListener("change", () => this.#preview());
+    byId("teach-classes").addEventListener("input", () => this.#preview());
+    byId("teach").addEventListener("click", (/** @type {MouseEvent} */ event) => this.#clicked(event));
     const record = byId("teach-record");
     record.addEventListener("pointerdown", (/** @type {PointerEvent} */ event) => {
       record.setPointerCapture(event.pointerId);
@@ -80,6 +84,7 @@ export class TeachPanel {
     const options = fitting.map(({ name, classes }) => new Option(`${name}: ${classes.length} classes, trained`, name));
     place.replaceChildren(new Option("random weights", ""), ...options);
     if (fitting.some(({ name }) => name === before)) place.value = before;
+    if (this.#state === "off") this.#preview();
   }
 
   /** @param {string} session */
@@ -93,9 +98,15 @@ export class TeachPanel {
       const button = document.createElement("button");
       button.type = "button";
       button.disabled = true;
-      button.textContent = i < 9 ? `${i + 1}  ${name}` : name;
-      if (i < 9) button.dataset.key = String(i + 1);
-      button.addEventListener("click", () => this.#on.label(name));
+      button.append(name);
+      if (i < 9) {
+        button.dataset.key = String(i + 1);
+        button.prepend(Object.assign(document.createElement("kbd"), { textContent: i + 1 }), " ");
+      }
+      button.addEventListener("click", () => {
+        this.#on.label(name);
+        this.#toRecord();
+      });
       return button;
     });
     byId("teach-labels").replaceChildren(...buttons);
@@ -108,18 +119,26 @@ export class TeachPanel {
 
   /** @param {boolean} isPossible */
   offerUndo(isPossible) {
-    byId("teach-undo").disabled = !isPossible;
+    const undo = byId("teach-undo");
+    // a button that can't be pressed any more would lose the focus to nothing
+    if (!isPossible && document.activeElement === undo) this.#toRecord();
+    undo.disabled = !isPossible;
   }
 
-  /** @param {boolean} isOn Whether a session runs. */
-  enable(isOn) {
-    this.#isOn = isOn;
-    for (const name of DURING) byId(`teach-${name}`).disabled = !isOn;
-    for (const name of BEFORE) byId(`teach-${name}`).disabled = isOn;
+  /** @param {"off" | "opening" | "on"} state Whether a session runs. */
+  turn(state) {
+    this.#state = state;
+    for (const name of DURING) byId(`teach-${name}`).disabled = state !== "on";
+    for (const name of BEFORE) byId(`teach-${name}`).disabled = state !== "off";
+    byId("teach-stop").disabled = state === "off";
     this.offerUndo(false);
-    if (isOn) return;
+    if (state === "on") {
+      this.#toRecord();
+      return;
+    }
     byId("teach-record").classList.remove("recording");
     this.offerLabels(false);
+    if (state === "off") this.#fixWords();
   }
 
   /** @param {number} level 0 to 1. */
@@ -155,7 +174,30 @@ export class TeachPanel {
     byId("teach-classes").value = classes;
     byId("camera-settings").hidden = byId("camera-view").hidden = !isCamera;
     byId("teach-perceives").textContent = isCamera ? "It sees" : "It hears";
+    byId("teach-guess").textContent = byId("teach-lag").textContent = "–";
     this.offerModels(this.#models);
+  }
+
+  /** The answers that there will be, before anything is started. */
+  #preview() {
+    this.#fixWords();
+    const chosen = this.#models.find(({ name }) => name === byId("teach-model").value);
+    this.offer(chosen?.classes ?? listed(byId("teach-classes").value));
+  }
+
+  /** A model brings its words. */
+  #fixWords() {
+    byId("teach-classes").disabled = byId("teach-model").value !== "";
+  }
+
+  #toRecord() {
+    byId("teach-record").focus({ preventScroll: true });
+  }
+
+  /** What was clicked gives the space bar back to the recording. @param {MouseEvent} event */
+  #clicked({ target, detail }) {
+    const isPressed = /** @type {HTMLElement} */ (target).closest("button, input[type=checkbox]");
+    if (this.#state === "on" && detail > 0 && isPressed) this.#toRecord();
   }
 
   #add() {
@@ -168,7 +210,7 @@ export class TeachPanel {
   #key(event) {
     const target = /** @type {HTMLElement} */ (event.target);
     const isTyping = target instanceof HTMLInputElement && ["text", "number"].includes(target.type);
-    if (!this.#isOn || isTyping || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (this.#state !== "on" || isTyping || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
     // a focused control keeps its space bar; the recording button is meant by it anyway
     const isOther = target.closest("button, input, select, a") && target.id !== "teach-record";
     if (event.key === " " && !isOther) {

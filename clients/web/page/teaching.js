@@ -8,13 +8,11 @@ import { percent } from "./numbers.js";
 import { NoSensor } from "./sensor_refusal.js";
 import { SENSORS, openSensor, sensorField } from "./sensors.js";
 import { explained } from "./server.js";
+import { sessionProblem, waiting } from "./session_problems.js";
 import { TeachPanel, byId } from "./teach_panel.js";
 
-/** @type {Record<string, string>} */
-const WAITS = {
-  overloaded: "The server is full just now. Trying again …",
-  quota: "The server has no more room for you just now. Trying again …",
-};
+/** How long a server that is gone or full is tried: what is recorded meanwhile is not given up lightly. */
+const PATIENCE = { giveUpAfterMs: 600_000 };
 
 export class Teaching {
   #server;
@@ -22,6 +20,8 @@ export class Teaching {
   #isKnown;
   /** @type {SessionClient | undefined} */
   #client;
+  /** @type {AbortController | undefined} */
+  #opening;
   /** @type {{close: () => void} | undefined} */
   #sensor;
   /** @type {Lesson | undefined} */
@@ -34,6 +34,7 @@ export class Teaching {
   /** @type {Set<number | undefined>} messages that the server refused */
   #refused = new Set();
   #session = "";
+  #isAttached = false;
   #endedMs = 0;
 
   /**
@@ -62,24 +63,31 @@ export class Teaching {
 
   /** Lists the models that one can begin with; called once the server answers. */
   async offerModels() {
-    this.#panel.offerModels((await this.#server.get("/v1/models")).models);
+    // a server that is gone by then is met by the monitor, and asked again once it is back
+    const { models } = await this.#server.get("/v1/models").catch(() => ({ models: [] }));
+    this.#panel.offerModels(models);
   }
 
   async #start() {
     const { kind, width, camera } = this.#panel.asked;
     const sensor = sensorField(kind, width);
+    this.#opening = new AbortController();
+    const { signal } = this.#opening;
+    this.#panel.turn("opening");
     this.#panel.say(`Waiting for the ${SENSORS[kind].device} …`);
-    byId("teach-start").disabled = true;
     try {
       const request = await this.#request(sensor);
       // another sensor, another clock
       this.#lag = new LagMeter();
-      this.#sensor = await openSensor(request.sensor, camera, (sensed) => this.#sense(sensed), this.#picture);
-      await this.#connect(request);
+      const opened = await openSensor(request.sensor, camera, (sensed) => this.#sense(sensed), this.#picture);
+      signal.addEventListener("abort", opened.close);
+      if (signal.aborted) opened.close();
+      signal.throwIfAborted();
+      this.#sensor = opened;
+      await this.#connect(request, signal);
     } catch (error) {
-      this.#sensor?.close();
-      this.#panel.say(error instanceof NoSensor ? error.message : sessionProblem(error), true);
-      byId("teach-start").disabled = false;
+      // whoever stopped it has been told
+      if (!signal.aborted) this.#lose(error instanceof NoSensor ? error.message : sessionProblem(error));
     }
   }
 
@@ -105,12 +113,15 @@ export class Teaching {
     return { session, sensor: first, report, tickUs: firstTickUs, ...origin };
   }
 
-  /** @param {any} request */
-  async #connect(request) {
+  /** @param {any} request @param {AbortSignal} signal */
+  async #connect(request, signal) {
     const scheme = location.protocol === "https:" ? "wss" : "ws";
     const client = await SessionClient.connect(`${scheme}://${location.host}/v1/stream`, request, {
       token: this.#server.token,
-      onState: (state, why) => this.#state(state, why?.reason),
+      patience: PATIENCE,
+      signal,
+      // one that was stopped while its server was gone has nothing to say any more
+      onState: (state, why) => signal.aborted || this.#state(state, why),
     });
     this.#session = request.session;
     this.#client = client;
@@ -119,27 +130,30 @@ export class Teaching {
     this.#classes = client.opened?.classes ?? [];
     this.#refused.clear();
     this.#panel.offer(this.#classes);
-    this.#panel.enable(true);
+    this.#panel.turn("on");
     this.#panel.say(`Hold the button, or the space bar, and ${SENSORS[request.sensor.kind].act}.`);
     this.#onStart(request.session);
     void this.#readPredictions(client);
     void this.#readLessons(client);
     void this.#readRefusals(client);
-    client.ended.then(() => {}, (error) => this.#lose(sessionProblem(error)));
+    client.ended.catch((error) => signal.aborted || this.#lose(sessionProblem(error)));
   }
 
   async #stop() {
     await this.#try(() => this.#end());
     const client = this.#client;
-    this.#lose("Stopped. The session stays on the server; the same name goes on with it.", false);
-    await client?.close();
+    this.#opening?.abort();
+    this.#lose(client ? "Stopped. The session stays on the server; the same name goes on with it." : "Stopped.", false);
+    // without a connection there is nobody to say goodbye to, and a later session would be disturbed
+    if (this.#isAttached) await client?.close();
+    else client?.detach();
   }
 
   /** @param {string} reason @param {boolean} isBad */
   #lose(reason, isBad = true) {
     this.#sensor?.close();
     this.#sensor = this.#client = this.#lesson = undefined;
-    this.#panel.enable(false);
+    this.#panel.turn("off");
     this.#panel.say(reason, isBad);
   }
 
@@ -249,11 +263,12 @@ export class Teaching {
 
   /**
    * @param {string} state
-   * @param {string | undefined} reason Why it waits.
+   * @param {{reason?: string, retryInMs: number} | undefined} why It waits.
    */
-  #state(state, reason) {
-    if (state === "waiting") this.#panel.say(WAITS[reason ?? ""] ?? "The server is gone; what you say is kept. Trying again …", true);
-    if (state === "attached" && this.#client) this.#panel.say("Connected again.");
+  #state(state, why) {
+    if (state === "waiting" && why) this.#panel.say(waiting(why, this.#client !== undefined), true);
+    this.#isAttached = state === "attached";
+    if (this.#isAttached && this.#client) this.#panel.say("Connected again.");
   }
 
   /** @param {() => Promise<unknown>} act */
@@ -277,13 +292,4 @@ async function* ended(messages) {
   } catch {
     // `client.ended` fails with the same reason
   }
-}
-
-/** @param {any} error */
-function sessionProblem(error) {
-  if (error.code === "config_mismatch") {
-    return `A session of this name has other classes or another beginning; choose another name. (${error.message})`;
-  }
-  if (error.code === "quota") return `The server has no more room for you just now. (${error.message})`;
-  return explained(error);
 }
