@@ -101,7 +101,7 @@ test("pictures take the colours of another theme, and another width, from what t
   await page.emulateMedia({ colorScheme: "dark" });
   const dark = await nFull(page, "#input", "spike");
   assert.deepEqual(dark, light, "each in its place, in the other colour");
-  assert.ok((await nFull(page, "#hidden", "layer1")).ofIt > 20, "neurons are of the theme's colours");
+  assert.ok((await nFull(page, "#hidden", "layer0")).ofIt > 20, "neurons are of the theme's colours");
   assert.equal(await nPainted(page, "#probabilities"), probable);
 
   await page.setViewportSize({ width: 1000, height: 900 });
