@@ -5,6 +5,8 @@ import { existsSync } from "node:fs";
 
 const CANDIDATES = [process.env.CHROMIUM, "/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 
+const WAIT_MS = 120_000;
+
 /** @param {string[]} args Further flags. */
 export async function launch(args = []) {
   const executablePath = CANDIDATES.find((path) => path && existsSync(path));
@@ -26,6 +28,8 @@ export async function launch(args = []) {
  */
 export async function openPage(browser, url, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  // longer than a busy machine may take; who waits in vain fails all the same
+  context.setDefaultTimeout(WAIT_MS);
   const page = await context.newPage();
   /** @type {string[]} */
   const complaints = [];
@@ -35,6 +39,8 @@ export async function openPage(browser, url, options = {}) {
     console.error("the page complains:", text);
   };
   page.on("console", (message) => {
+    // of what a test reads off a canvas; the page reads none that it shows
+    if (message.text().startsWith("Canvas2D: Multiple readback")) return;
     if (message.type() === "error" || message.type() === "warning") note(message.text());
   });
   page.on("pageerror", (error) => note(error.stack ?? String(error)));
@@ -102,8 +108,7 @@ export async function inspect(page, name) {
       assert.deepEqual(await axeViolations(page), [], `${device} ${colorScheme}`);
       if (!isPictured) continue;
       const path = `${process.env.PICTURES}/${name}_${device}_${colorScheme}.png`;
-      // a busy machine without a GPU takes long for a tall page
-      await page.screenshot({ path, fullPage: true, timeout: 120_000 });
+      await page.screenshot({ path, fullPage: true });
     }
   }
 }
