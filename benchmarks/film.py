@@ -11,7 +11,7 @@ from pathlib import Path
 from PIL import Image
 
 WIDTH = 760
-COLOURS = 96
+COLOURS = 128
 LAST_FRAME_MS = 2000
 
 

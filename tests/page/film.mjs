@@ -14,7 +14,7 @@ const frames = process.argv[2];
 await mkdir(frames, { recursive: true });
 const hearing = await browserThatSenses("audio", writeSpeech);
 const server = await serve(hearing.data("film"));
-const { page } = await openPage(hearing.browser, server.url, { viewport: { width: 1000, height: 1150 } });
+const { page } = await openPage(hearing.browser, server.url, { viewport: { width: 1000, height: 1195 } });
 await start(page);
 
 let isFilming = true;
