@@ -1,6 +1,7 @@
 """An event camera over UDP, through `tclif-events`, against the real server."""
 
 import asyncio
+import itertools
 import random
 import re
 import signal
@@ -15,6 +16,7 @@ import pytest
 
 from clients import events
 from clients.client_options import BackOff, ClientOptions
+from clients.connection_errors import ServerUnreachable
 from clients.event_camera.field_of_view import FieldOfView
 from clients.event_camera.udp_input import UdpInput
 from clients.live_moments import seen
@@ -136,6 +138,29 @@ async def test_a_lost_connection_loses_no_event(server: RunningServer) -> None:
 
     assert account == "30 datagrams, 60 events; nothing lost"
     assert (await server.state("eyes"))["events"] == 60
+
+
+async def test_an_end_waits_for_no_server_that_is_away(server: RunningServer) -> None:
+    # every connection after the first is cut before it says a word
+    quotas = itertools.chain([2500], itertools.repeat(0))
+    back_off = BackOff(first_s=0.01, longest_s=0.05)
+
+    async def leave() -> None:
+        async with (
+            unsteady_proxy(server.port, random.Random(1), quotas) as (url, _),
+            opening(url, ClientOptions(back_off=back_off)) as client,
+        ):
+            with closing(Scene(client, FieldOfView(size=SIZE, pool=8))) as scene:
+
+                async def keys() -> AsyncIterator[str]:
+                    while client.trouble is None:
+                        await scene.move((1, 1))
+                    yield "q"
+
+                await scene.teaching.run(keys())
+
+    with pytest.raises(ServerUnreachable, match="ended while the server was away"):
+        await asyncio.wait_for(leave(), 300)
 
 
 async def test_the_command_streams_until_ctrl_c_and_gives_account(server: RunningServer) -> None:
