@@ -12,7 +12,13 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from tclif_core.hyperparameters import Loss
-from tclif_core.short_loops import has_beyond, has_more_than, has_outside
+from tclif_core.short_loops import (
+    LARGEST_NUMBER,
+    has_beyond,
+    has_more_than,
+    has_outside,
+    is_ascent,
+)
 
 Targets = NDArray[np.int64] | NDArray[np.floating]
 """Classes ``[B]`` with -1, or numbers ``[B, C]`` with NaN, where a tick has no target."""
@@ -21,7 +27,6 @@ SlotIndex = NewType("SlotIndex", int)
 """Place of a session in the bank, not to be mixed up with its row in one batch."""
 
 
-_LARGEST = float(np.finfo(np.float32).max)
 _TYPES: dict[type[np.generic], np.dtype[Any]] = {
     kind: np.dtype(kind) for kind in (np.int32, np.int64, np.bool_)
 }
@@ -169,7 +174,7 @@ class Batch:
                 f"channels must lie in [0, {n_inputs - 1}],"
                 f" got {channels.min()} to {channels.max()}"
             )
-        if has_beyond(block.values, _LARGEST):
+        if has_beyond(block.values, LARGEST_NUMBER):
             raise ValueError("values must be finite in single precision, got one that is not")
         if loss == "cross_entropy":
             _check_classes(self.targets, n_classes)
@@ -243,7 +248,7 @@ def _check_target_values(targets: Targets, n_classes: int) -> None:
             f"loss 'mean_squared' needs {n_classes} numbers a tick, got {_described(targets)}"
         )
     unknown = np.isnan(targets)
-    is_too_large = (np.abs(targets) > _LARGEST).any()
+    is_too_large = (np.abs(targets) > LARGEST_NUMBER).any()
     if is_too_large or (unknown.any(axis=1) != unknown.all(axis=1)).any():
         raise ValueError("a tick's target must be finite numbers, or NaN in all of them")
 
@@ -255,6 +260,5 @@ def _described(array: object) -> str:
 
 
 def _check_offsets(name: str, offsets: NDArray[np.int64], total: int) -> None:
-    rises = len(offsets) > 0 and offsets[0] == 0 and offsets[-1] == total
-    if not rises or np.count_nonzero(offsets[1:] < offsets[:-1]):
+    if not is_ascent(offsets, total):
         raise ValueError(f"{name} must rise from 0 to {total}, got {offsets.tolist()}")

@@ -215,8 +215,7 @@ class Learner:
         if self.learning.update == "frozen":
             learn = np.zeros_like(learn)
         batch = Batch(slots, wide, learn, block, targets)
-        for slot in slots.tolist():
-            self.bank.check_open(slot)
+        self.bank.check_all_open(slots.tolist())
         batch.check_ranges(self.network.inputs, self.network.classes, self.learning.loss)
         return self._kernel.advance(batch)
 
@@ -250,8 +249,7 @@ class Learner:
         Raises:
             ValueError: A slot is not open or listed twice; nothing has changed.
         """
-        for slot in slots.tolist():
-            self.bank.check_open(slot)
+        self.bank.check_all_open(slots.tolist())
         if len(set(slots.tolist())) != len(slots):
             raise ValueError(f"slots must be distinct, got {slots.tolist()}")
         usable = np.ones(len(slots), np.bool_)

@@ -9,7 +9,7 @@ n counts the steps from 1. Without momentum (m = 0) V is the gradient and is not
 M with b1 = 0. Sources: Hinton 2012 (RMSprop), Kingma and Ba 2015 (Adam).
 """
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 
@@ -28,67 +28,38 @@ class OptimizerRows(NamedTuple):
     second_moment: torch.Tensor
 
 
-class Arithmetic(Protocol):
-    """What a backend computes of an update; all else of it is in `segment_update`."""
-
-    def is_usable(self, gradient: torch.Tensor) -> bool:
-        """Tell whether no number is a NaN or above `LARGEST_GRADIENT` in magnitude."""
-        ...
-
-    def is_finite(self, parameters: torch.Tensor) -> bool:
-        """Tell whether no number is a NaN or infinite."""
-        ...
-
-    def length(self, gradient: torch.Tensor) -> float:
-        """Return the Euclidean length of a gradient, summed in double precision."""
-        ...
-
-    def step(
-        self, learning: LearningSpec, rows: OptimizerRows, *, rate: float, n_updates: int
-    ) -> None:
-        """Take one step of the optimiser of a specification.
-
-        Args:
-            learning: Which optimiser, and its constants.
-            rows: Written in place, the gradient left untouched.
-            rate: Learning rate.
-            n_updates: This step's number, from 1.
-        """
-        ...
+def is_usable(gradient: torch.Tensor) -> bool:
+    """Tell whether no number is a NaN or above `LARGEST_GRADIENT` in magnitude."""
+    # a NaN compares false, so it is caught by asking for the good ones
+    return bool((gradient.abs() <= LARGEST_GRADIENT).all())
 
 
-class PlainArithmetic:
-    """`Arithmetic` in plain torch, in the rows' type."""
+def length(gradient: torch.Tensor) -> float:
+    """Return the Euclidean length of a gradient, summed in double precision."""
+    return float(torch.linalg.vector_norm(gradient, dtype=torch.float64))
 
-    def is_usable(self, gradient: torch.Tensor) -> bool:
-        """See `Arithmetic.is_usable`."""
-        # a NaN compares false, so it is caught by asking for the good ones
-        return bool((gradient.abs() <= LARGEST_GRADIENT).all())
 
-    def is_finite(self, parameters: torch.Tensor) -> bool:
-        """See `Arithmetic.is_finite`."""
-        return bool(parameters.isfinite().all())
+def step(learning: LearningSpec, rows: OptimizerRows, *, rate: float, n_updates: int) -> None:
+    """Take one step of the optimiser of a specification.
 
-    def length(self, gradient: torch.Tensor) -> float:
-        """See `Arithmetic.length`."""
-        return float(torch.linalg.vector_norm(gradient, dtype=torch.float64))
-
-    def step(
-        self, learning: LearningSpec, rows: OptimizerRows, *, rate: float, n_updates: int
-    ) -> None:
-        """See `Arithmetic.step`."""
-        if learning.optimizer == "adam":
-            direction = _adam_direction(learning, rows, n_updates)
-        else:
-            direction = rows.gradient
-            if learning.keeps_first_moment:
-                rows.first_moment.mul_(learning.momentum).add_(direction)
-                direction = rows.first_moment
-            if learning.optimizer == "rmsprop":
-                keep = learning.square_decay
-                rows.second_moment.mul_(keep).add_((1.0 - keep) * rows.gradient**2)
-                direction = direction / (rows.second_moment.sqrt() + learning.epsilon)
-        rows.parameters.sub_(rate * direction)
+    Args:
+        learning: Which optimiser, and its constants.
+        rows: Written in place, the gradient left untouched.
+        rate: Learning rate.
+        n_updates: This step's number, from 1.
+    """
+    if learning.optimizer == "adam":
+        direction = _adam_direction(learning, rows, n_updates)
+    else:
+        direction = rows.gradient
+        if learning.keeps_first_moment:
+            rows.first_moment.mul_(learning.momentum).add_(direction)
+            direction = rows.first_moment
+        if learning.optimizer == "rmsprop":
+            keep = learning.square_decay
+            rows.second_moment.mul_(keep).add_((1.0 - keep) * rows.gradient**2)
+            direction = direction / (rows.second_moment.sqrt() + learning.epsilon)
+    rows.parameters.sub_(rate * direction)
 
 
 def _adam_direction(learning: LearningSpec, rows: OptimizerRows, n_updates: int) -> torch.Tensor:

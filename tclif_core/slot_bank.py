@@ -130,6 +130,7 @@ class SlotBank:
         self._capacity = 0
         self._open: set[int] = set()
         self._free: list[int] = []
+        self._numbers: dict[str, Any] = {}
         self._grow(capacity)
 
     @property
@@ -150,6 +151,16 @@ class SlotBank:
         """
         if slot not in self._open:
             raise ValueError(f"slot {slot} is not open")
+
+    def check_all_open(self, slots: list[int]) -> None:
+        """Refuse slots of which no session holds one.
+
+        Raises:
+            ValueError: As `check_open` does.
+        """
+        if not self._open.issuperset(slots):
+            for slot in slots:
+                self.check_open(slot)
 
     def open(self, *, seed: int, rate: float) -> SlotIndex:
         """Give out a slot with fresh weights and zero state, growing if all are taken.
@@ -193,6 +204,7 @@ class SlotBank:
     def move_to(self, device: torch.device) -> None:
         """Keep all rows on a device from here on, as a backend that computes there needs them."""
         self.device = device
+        self._numbers.clear()
         for name in row_shapes(self.network, self.learning):
             setattr(self, name, getattr(self, name).to(device))
         self.scalar_bounds = self.scalar_bounds.to(device)
@@ -202,8 +214,10 @@ class SlotBank:
 
         torch lets go of the interpreter lock for every number, and may wait for it long.
         """
-        rows: torch.Tensor = getattr(self, name)
-        return rows.numpy() if self.device.type == "cpu" else rows
+        if name not in self._numbers:
+            rows: torch.Tensor = getattr(self, name)
+            self._numbers[name] = rows.numpy() if self.device.type == "cpu" else rows
+        return self._numbers[name]
 
     def clear(self, name: str, *place: int) -> None:
         """Set a row, or a strand's share of it, to zero."""
@@ -343,6 +357,7 @@ class SlotBank:
         return max(2 * self._capacity, room)
 
     def _grow(self, capacity: int) -> None:
+        self._numbers.clear()
         shapes = row_shapes(self.network, self.learning, self.dtype)
         for name, (shape, dtype) in shapes.items():
             grown = fresh_zeros((capacity, *shape), dtype, self.device)

@@ -42,7 +42,7 @@ class Kernel(Protocol):
     def apply_update(self, slot: int) -> bool:
         """Take an optimiser step from a slot's accumulated gradient, and clear the gradient.
 
-        See `segment_update.apply_update`, which backends share but for the arithmetic.
+        See `segment_update.apply_update`.
         """
         ...
 

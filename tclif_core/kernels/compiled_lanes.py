@@ -32,6 +32,9 @@ WIDE = 64 if binding.get_host_cpu_features().get("avx512f", False) else 16
 
 # every processor of today but x86 before 2013; the others would call a function for each number
 _FUSES = binding.get_host_cpu_features().get("fma", True)
+FEW = 4
+"""Numbers of the narrowest tile."""
+
 _FLOAT, _INT = ir.FloatType(), ir.IntType(32)
 _REASSOCIATE = ("contract", "reassoc")
 
@@ -155,6 +158,22 @@ def _total(_: Any, lanes: Any) -> Any:
     return types.float32(lanes), build
 
 
+def _fetch(_: Any, array: Any, at: Any) -> Any:
+    """Ask for the cache line of a row's number before it is needed."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        byte = ir.IntType(8).as_pointer()
+        place = builder.bitcast(_place(context, builder, signature.args[0], *arguments), byte)
+        kind = ir.FunctionType(ir.VoidType(), [byte, _INT, _INT, _INT])
+        fetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")  # type: ignore[no-untyped-call]  # as above
+        # to read, into the second level, data
+        builder.call(fetch, [place, *(ir.Constant(_INT, n) for n in (0, 2, 1))])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), build
+
+
+fetch: Any = intrinsic(_fetch)
 load: Any = intrinsic(_load)
 store: Any = intrinsic(_store)
 spread: Any = intrinsic(_spread)

@@ -16,7 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tclif_core.compilation import compiled, inlined
-from tclif_core.kernels.compiled_lanes import LANES, WIDE, load, multiply_add, spread, store, total
+from tclif_core.kernels.compiled_lanes import (
+    FEW,
+    LANES,
+    WIDE,
+    fetch,
+    load,
+    multiply_add,
+    spread,
+    store,
+    total,
+)
 from tclif_core.kernels.cpu_plan import (
     FAST_SIGMOID,
     N_BELOW,
@@ -59,6 +69,15 @@ def fill(row: NDArray[Any], number: float | np.float32) -> None:
 
 
 @inlined
+def fetch_part(row: Floats, part: int, n_parts: int) -> None:
+    """Ask for one of the parts of a row that will be needed after them."""
+    if part < n_parts:
+        begin, end = len(row) * part // n_parts, len(row) * (part + 1) // n_parts
+        for at in range(begin, end, LANES):
+            fetch(row, at)
+
+
+@inlined
 def highest(numbers: Floats) -> np.float32:
     """Return the largest of some numbers; a NaN among them may hide the others."""
     most: np.float32 = numbers[0]
@@ -70,14 +89,17 @@ def highest(numbers: Floats) -> np.float32:
 @inlined
 def dot(one: Floats, other: Floats) -> np.float32:
     """Return the sum of products of two vectors of one length, in an order of its own."""
-    tile, j = spread(ZERO, LANES), 0
+    tile, few, j = spread(ZERO, LANES), spread(ZERO, FEW), 0
     while j + LANES <= len(one):
         tile = multiply_add(load(one, j, LANES), load(other, j, LANES), tile)
         j += LANES
+    while j + FEW <= len(one):
+        few = multiply_add(load(one, j, FEW), load(other, j, FEW), few)
+        j += FEW
     rest = ZERO
     for last in range(j, len(one)):
         rest += one[last] * other[last]
-    whole: np.float32 = total(tile) + rest
+    whole: np.float32 = total(tile) + total(few) + rest
     return whole
 
 
@@ -132,29 +154,28 @@ def list_active(
 
 @compiled
 def gather(current: Floats, matrix: Floats, lines: Integers, values: Floats) -> None:
-    """Write a layer's synaptic input: the active lines of its matrix, weighted and added up.
+    """Add to a layer's synaptic input some active lines of its matrix, weighted.
 
     Args:
-        current: Written ``[N]``.
+        current: Written in place ``[N]``.
         matrix: One line after the other ``[M N]``.
         lines: Which lines are active.
         values: What comes in on each.
     """
     n, j = len(current), 0
     while j + WIDE <= n:
-        wide = spread(ZERO, WIDE)
+        wide = load(current, j, WIDE)
         for i in range(len(lines)):
             wide = multiply_add(spread(values[i], WIDE), load(matrix, lines[i] * n + j, WIDE), wide)
         store(current, j, wide)
         j += WIDE
     while j + LANES <= n:
-        narrow = spread(ZERO, LANES)
+        narrow = load(current, j, LANES)
         for i in range(len(lines)):
             few = load(matrix, lines[i] * n + j, LANES)
             narrow = multiply_add(spread(values[i], LANES), few, narrow)
         store(current, j, narrow)
         j += LANES
-    fill(current[j:], ZERO)
     for i in range(len(lines)):
         for last in range(j, n):
             current[last] = multiply_add(values[i], matrix[lines[i] * n + last], current[last])

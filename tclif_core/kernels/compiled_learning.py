@@ -15,9 +15,10 @@ import numpy as np
 
 from tclif_core.compilation import compiled, inlined
 from tclif_core.kernels.compiled_filtering import add_filtered
+from tclif_core.kernels.compiled_lanes import LANES, load, multiply_add, spread, total
 from tclif_core.kernels.compiled_layers import N_SCALARS, ONE, TINY, ZERO, dot, fill, list_spikes
-from tclif_core.kernels.compiled_moving import move_line, move_lines
-from tclif_core.kernels.compiled_settling import add_up_lines
+from tclif_core.kernels.compiled_moving import NEAR, bring_up_to_date, move_line
+from tclif_core.kernels.compiled_settling import FOUR
 from tclif_core.kernels.compiled_updates import length
 from tclif_core.kernels.cpu_plan import (
     BLOCK,
@@ -40,20 +41,81 @@ from tclif_core.kernels.cpu_plan import (
 from tclif_core.optimizers import LARGEST_GRADIENT
 
 
-@compiled
-def _signal_through(signal: Floats, lines: Integers, matrix: Floats, source: Floats) -> None:
-    """Write what reaches some neurons through their lines of a matrix, zero for the others.
+@inlined
+def _place(n_before: int, width: int, n_waiting: int) -> int:
+    """Return where a layer's numbers of a tick begin in the block of traces, or of errors.
 
     Args:
-        signal: Written ``[N]``.
+        n_before: How many numbers a tick has of the layers below.
+        width: How many it has of this layer.
+        n_waiting: How many ticks wait before it.
+    """
+    return BLOCK * n_before + n_waiting * width
+
+
+@inlined
+def _dot_four(signal: Floats, lines: Integers, matrix: Floats, source: Floats) -> None:
+    """Do for four lines at once what `_signal_through` does for one."""
+    n = len(source)
+    l0, l1, l2, l3 = lines[0], lines[1], lines[2], lines[3]
+    at0, at1, at2, at3 = l0 * n, l1 * n, l2 * n, l3 * n
+    tile0, tile1 = spread(ZERO, LANES), spread(ZERO, LANES)
+    tile2, tile3 = spread(ZERO, LANES), spread(ZERO, LANES)
+    j = 0
+    while j + LANES <= n:
+        tile = load(source, j, LANES)
+        tile0 = multiply_add(load(matrix, at0 + j, LANES), tile, tile0)
+        tile1 = multiply_add(load(matrix, at1 + j, LANES), tile, tile1)
+        tile2 = multiply_add(load(matrix, at2 + j, LANES), tile, tile2)
+        tile3 = multiply_add(load(matrix, at3 + j, LANES), tile, tile3)
+        j += LANES
+    rest = source[j:]
+    signal[l0] = total(tile0) + dot(matrix[at0 + j : at0 + n], rest)
+    signal[l1] = total(tile1) + dot(matrix[at1 + j : at1 + n], rest)
+    signal[l2] = total(tile2) + dot(matrix[at2 + j : at2 + n], rest)
+    signal[l3] = total(tile3) + dot(matrix[at3 + j : at3 + n], rest)
+
+
+@compiled
+def _signal_through(signal: Floats, lines: Integers, matrix: Floats, source: Floats) -> None:
+    """Write what reaches some neurons through their lines of a matrix.
+
+    Args:
+        signal: Written at those neurons ``[N]``.
         lines: Which neurons.
         matrix: One line after the other, as wide as the source.
         source: What the lines lead to.
     """
-    n = len(source)
-    fill(signal, ZERO)
-    for line in lines:
+    n, n_in_fours = len(source), len(lines) - len(lines) % FOUR
+    for i in range(0, n_in_fours, FOUR):
+        _dot_four(signal, lines[i : i + FOUR], matrix, source)
+    for line in lines[n_in_fours:]:
         signal[line] = dot(matrix[line * n : (line + 1) * n], source)
+
+
+@inlined
+def _signal_from_above(
+    plan: Plan,
+    layer: int,
+    rows: SlotRows,
+    work: Workspace,
+    signal: Floats,
+    lines: Integers,
+    n_waiting: int,
+) -> None:
+    """Write what reaches some neurons from the layer above by the weights of this tick."""
+    above = plan.layers[layer + 1]
+    n_above = above[N_NEURONS]
+    at = _place(above[NEURONS_BEFORE], n_above, n_waiting)
+    errors_above, source = work.errors[at : at + n_above], work.vectors[3, :n_above]
+    for j in range(n_above):
+        source[j] = errors_above[j] * work.dynamics[layer + 1, 3]
+    matrix = rows.parameters[above[LINES_AT] : above[LINES_AT] + len(signal) * n_above]
+    for begin in range(0, len(lines), NEAR):
+        some = lines[begin : begin + NEAR]
+        if plan.is_per_tick and n_waiting > 0:
+            bring_up_to_date(plan, layer + 1, rows, work, some, n_waiting)
+        _signal_through(signal, some, matrix, source)
 
 
 @inlined
@@ -87,18 +149,6 @@ def _finish_errors(errors: Floats, pseudo_derivative: Floats) -> None:
 
 
 @inlined
-def _place(n_before: int, width: int, n_waiting: int) -> int:
-    """Return where a layer's numbers of a tick begin in the block of traces, or of errors.
-
-    Args:
-        n_before: How many numbers a tick has of the layers below.
-        width: How many it has of this layer.
-        n_waiting: How many ticks wait before it.
-    """
-    return BLOCK * n_before + n_waiting * width
-
-
-@inlined
 def _find_errors(
     plan: Plan, layer: int, rows: SlotRows, state: Floats, work: Workspace, n_waiting: int
 ) -> None:
@@ -115,22 +165,12 @@ def _find_errors(
         _signal_broadcast(errors, weights, work.error)
     else:
         lines = work.lines[: _list_reached(plan, pseudo_derivative, work.lines)]
+        fill(errors, ZERO)
         if layer == top:
-            at, source = plan.readout_at, work.error
+            matrix = rows.parameters[plan.readout_at : plan.readout_at + n_neurons * n_classes]
+            _signal_through(errors, lines, matrix, work.error)
         else:
-            above = plan.layers[layer + 1]
-            at = _place(above[NEURONS_BEFORE], above[N_NEURONS], n_waiting)
-            errors_above = work.errors[at : at + above[N_NEURONS]]
-            at, source = above[LINES_AT], work.vectors[3, : above[N_NEURONS]]
-            for j in range(len(source)):
-                source[j] = errors_above[j] * work.dynamics[layer + 1, 3]
-            if plan.is_per_tick and n_waiting > 0:
-                if plan.has_moments:
-                    move_lines(plan, layer + 1, rows, work, lines, n_waiting)
-                else:
-                    add_up_lines(above, rows.parameters, work, lines, n_waiting)
-        matrix = rows.parameters[at : at + n_neurons * len(source)]
-        _signal_through(errors, lines, matrix, source)
+            _signal_from_above(plan, layer, rows, work, errors, lines, n_waiting)
     if plan.filters_hidden_traces:
         at = plan.layers[layer, NEURONS_BEFORE]
         for j in range(n_neurons):

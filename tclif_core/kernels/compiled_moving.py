@@ -23,7 +23,7 @@ from tclif_core.kernels.compiled_lanes import (
     without_tiny,
 )
 from tclif_core.kernels.compiled_layers import ZERO, fill
-from tclif_core.kernels.compiled_settling import add_to_line
+from tclif_core.kernels.compiled_settling import add_to_line, add_up_lines
 from tclif_core.kernels.compiled_updates import TINY_MOMENT
 from tclif_core.kernels.cpu_plan import (
     BLOCK,
@@ -38,6 +38,12 @@ from tclif_core.kernels.cpu_plan import (
     SlotRows,
     Workspace,
 )
+
+NEAR = 32
+"""Lines that are brought up to date and read at once: they fit the first level of the cache.
+
+A multiple of four: lines are added up by fours, and where a call begins must not change which.
+"""
 
 
 @inlined
@@ -164,7 +170,7 @@ def move_line(
 
 
 @inlined
-def move_lines(
+def _move_lines(
     plan: Plan, layer: int, rows: SlotRows, work: Workspace, lines: Integers, n_waiting: int
 ) -> None:
     """Bring some lines of a layer up to date where velocities or squares take part."""
@@ -202,4 +208,15 @@ def move_all(plan: Plan, layer: int, rows: SlotRows, work: Workspace, n_waiting:
     lines = work.lines[: plan.layers[layer, N_LINES]]
     for line in range(len(lines)):
         lines[line] = line
-    move_lines(plan, layer, rows, work, lines, n_waiting)
+    _move_lines(plan, layer, rows, work, lines, n_waiting)
+
+
+@inlined
+def bring_up_to_date(
+    plan: Plan, layer: int, rows: SlotRows, work: Workspace, lines: Integers, n_waiting: int
+) -> None:
+    """Give some lines of a layer, which are about to be read, the per-tick updates that wait."""
+    if plan.has_moments:
+        _move_lines(plan, layer, rows, work, lines, n_waiting)
+    else:
+        add_up_lines(plan.layers[layer], rows.parameters, work, lines, n_waiting)

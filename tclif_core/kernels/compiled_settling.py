@@ -25,7 +25,8 @@ from tclif_core.kernels.cpu_plan import (
     Workspace,
 )
 
-_FOUR = 4
+FOUR = 4
+"""Lines that are taken together, so that what they share is loaded once."""
 
 
 @inlined
@@ -83,6 +84,7 @@ def _add_to_four(
     n_lines: int,
     lines: Integers,
     errors: Floats,
+    first: int,
     n_waiting: int,
 ) -> None:
     """Do for four lines at once what `add_to_line` does for one: errors are loaded once for all.
@@ -93,9 +95,10 @@ def _add_to_four(
         n_neurons: N.
         traces: eS at the waiting ticks, one tick after the other.
         n_lines: M.
-        lines: Which lines ``[4]``; none of them has any of the waiting ticks.
+        lines: Which lines ``[4]``.
         errors: d at the waiting ticks, one tick after the other.
-        n_waiting: How many ticks.
+        first: The first tick that they do not have yet.
+        n_waiting: How many they shall have.
     """
     l0, l1, l2, l3 = lines[0], lines[1], lines[2], lines[3]
     at0, at1 = matrix_at + l0 * n_neurons, matrix_at + l1 * n_neurons
@@ -104,7 +107,7 @@ def _add_to_four(
     while j + WIDE <= n_neurons:
         wide0, wide1 = load(row, at0 + j, WIDE), load(row, at1 + j, WIDE)
         wide2, wide3 = load(row, at2 + j, WIDE), load(row, at3 + j, WIDE)
-        for k in range(n_waiting):
+        for k in range(first, n_waiting):
             error = load(errors, k * n_neurons + j, WIDE)
             tick = k * n_lines
             wide0 = multiply_add(spread(traces[tick + l0], WIDE), error, wide0)
@@ -119,7 +122,7 @@ def _add_to_four(
     if j < n_neurons:
         for line in lines:
             at = matrix_at + line * n_neurons
-            add_to_line(row, at, j, n_neurons, traces[line:], n_lines, errors, 0, n_waiting)
+            add_to_line(row, at, j, n_neurons, traces[line:], n_lines, errors, first, n_waiting)
 
 
 @compiled
@@ -131,13 +134,29 @@ def _add_up(
     errors: Floats,
     settled: Integers,
     lines: Integers,
+    fours: Integers,
     n_waiting: int,
 ) -> None:
     n_lines = len(settled)
+    for first in range(n_waiting):
+        fours[first, FOUR] = 0
     for line in lines:
         first = settled[line]
         settled[line] = n_waiting
         if first < n_waiting:
+            n = fours[first, FOUR]
+            fours[first, n] = line
+            n += 1
+            if n == FOUR:
+                alike = fours[first, :FOUR]
+                _add_to_four(
+                    row, matrix_at, n_neurons, traces, n_lines, alike, errors, first, n_waiting
+                )
+                n = 0
+            fours[first, FOUR] = n
+    for first in range(n_waiting):
+        for n in range(fours[first, FOUR]):
+            line = fours[first, n]
             at = matrix_at + line * n_neurons
             add_to_line(row, at, 0, n_neurons, traces[line:], n_lines, errors, first, n_waiting)
 
@@ -176,10 +195,10 @@ def _add_up_all(
             elif first < n_waiting:
                 at = matrix_at + line * n_neurons
                 add_to_line(row, at, 0, n_neurons, traces[line:], n_lines, errors, first, n_waiting)
-    n_in_fours = n_whole - n_whole % _FOUR
-    for i in range(0, n_in_fours, _FOUR):
+    n_in_fours = n_whole - n_whole % FOUR
+    for i in range(0, n_in_fours, FOUR):
         _add_to_four(
-            row, matrix_at, n_neurons, traces, n_lines, lines[i : i + _FOUR], errors, n_waiting
+            row, matrix_at, n_neurons, traces, n_lines, lines[i : i + FOUR], errors, 0, n_waiting
         )
     for i in range(n_in_fours, n_whole):
         at = matrix_at + lines[i] * n_neurons
@@ -205,7 +224,8 @@ def add_up_lines(
     traces = work.traces[BLOCK * place : BLOCK * (place + n_lines)]
     place = sizes[NEURONS_BEFORE]
     errors = work.errors[BLOCK * place : BLOCK * (place + n_neurons)]
-    _add_up(row, sizes[LINES_AT], n_neurons, traces, errors, settled, lines, n_waiting)
+    at = sizes[LINES_AT]
+    _add_up(row, at, n_neurons, traces, errors, settled, lines, work.fours, n_waiting)
 
 
 @inlined

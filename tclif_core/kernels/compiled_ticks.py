@@ -19,6 +19,7 @@ from tclif_core.kernels.compiled_layers import (
     advance_eligibility,
     advance_neurons,
     advance_scalar_traces,
+    fetch_part,
     fill,
     find_dynamics,
     gather,
@@ -28,12 +29,9 @@ from tclif_core.kernels.compiled_layers import (
     take_surrogate,
 )
 from tclif_core.kernels.compiled_learning import learn as learn_tick
-from tclif_core.kernels.compiled_moving import move_all, move_lines
+from tclif_core.kernels.compiled_moving import NEAR, bring_up_to_date, move_all
 from tclif_core.kernels.compiled_readout import advance_readout, filter_spikes, find_loss
-from tclif_core.kernels.compiled_settling import (
-    add_up_layer,
-    add_up_lines,
-)
+from tclif_core.kernels.compiled_settling import add_up_layer
 from tclif_core.kernels.compiled_workbench import Workbench
 from tclif_core.kernels.cpu_plan import (
     BLOCK,
@@ -87,15 +85,17 @@ def _advance_layer(
         work.line_values,
     )
     lines, line_values = work.lines[:n_active], work.line_values[:n_active]
-    if plan.is_per_tick and n_waiting > 0:
-        if plan.has_moments:
-            move_lines(plan, layer, rows, work, lines, n_waiting)
-        else:
-            add_up_lines(sizes, rows.parameters, work, lines, n_waiting)
     current = work.vectors[0, :n_neurons]
+    fill(current, ZERO)
     at = sizes[LINES_AT]
     matrix = rows.parameters[at : at + n_lines * n_neurons]
-    gather(current, matrix, lines, line_values)
+    if plan.is_per_tick and n_waiting > 0:
+        for begin in range(0, n_active, NEAR):
+            some = lines[begin : begin + NEAR]
+            bring_up_to_date(plan, layer, rows, work, some, n_waiting)
+            gather(current, matrix, some, line_values[begin : begin + NEAR])
+    else:
+        gather(current, matrix, lines, line_values)
     dynamics = work.dynamics[layer]
     if learns:
         at = sizes[ELIGIBILITY_AT]
@@ -179,6 +179,7 @@ def _advance_row(
     values: Floats,
     labels: Integers,
     target_values: Floats,
+    next_parameters: Floats,
     logits: Floats,
     mean_probabilities: Floats,
     loss: Floats,
@@ -193,8 +194,12 @@ def _advance_row(
     top_spikes = state[at : at + n_top]
     y = state[plan.logits_at : plan.logits_at + n_classes]
     _begin_row(plan, state, work, rate)
-    n_waiting = 0
+    n_waiting, n_ticks = 0, last_tick - first_tick
+    # a block is added up at its end: until then its place is on its way
+    n_gradients = len(rows.gradients) if learns and not plan.is_per_tick else 0
     for tick in range(first_tick, last_tick):
+        fetch_part(rows.gradients[:n_gradients], tick - first_tick, min(n_ticks, BLOCK))
+        fetch_part(next_parameters, tick - first_tick, n_ticks)
         begin, end = tick_events[tick], tick_events[tick + 1]
         tick_channels, tick_values = channels[begin:end], values[begin:end]
         find_dynamics(plan, counters[TICK], rows.parameters, work.dynamics)
@@ -278,6 +283,7 @@ def advance_rows(
     plan, rows, work = bench.plan, bench.rows, bench.work
     for row in range(len(slots)):
         slot, strand = slots[row], strands[row]
+        next_parameters = rows.parameters[slots[min(row + 1, len(slots) - 1)]]
         _advance_row(
             plan,
             SlotRows(
@@ -301,6 +307,7 @@ def advance_rows(
             values,
             labels,
             target_values,
+            next_parameters[: len(next_parameters) * (row + 1 < len(slots))],
             logits,
             mean_probabilities,
             loss,

@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from tclif_core.compilation import entrance
 from tclif_core.kernels.cpu_plan import Plan, Rows, Workspace
+from tclif_core.kernels.cpu_update_plan import UpdateRules
 
 
 class Workbench(structref.StructRefProxy):
@@ -21,11 +22,13 @@ class Workbench(structref.StructRefProxy):
         plan: The bank's.
         rows: The bank's.
         work: The bank's scratch.
+        rules: The bank's, for its updates.
     """
 
     plan: Plan
     rows: Rows
     work: Workspace
+    rules: UpdateRules
 
 
 class _WorkbenchType(types.StructRef):
@@ -39,6 +42,6 @@ structref.define_proxy(Workbench, _WorkbenchType, list(Workbench.__annotations__
 
 
 @entrance
-def lay_out(plan: Plan, rows: Rows, work: Workspace) -> Workbench:
-    """Return the three as one object."""
-    return Workbench(plan, rows, work)  # type: ignore[no-untyped-call]  # as above
+def lay_out(plan: Plan, rows: Rows, work: Workspace, rules: UpdateRules) -> Workbench:
+    """Return the four as one object."""
+    return Workbench(plan, rows, work, rules)  # type: ignore[no-untyped-call]  # as above

@@ -5,11 +5,10 @@ from typing import NamedTuple
 
 import torch
 
-from tclif_core.hyperparameters import LearningSpec, NetworkSpec
 from tclif_core.kernels.cuda_plan import Number, compiled_in
-from tclif_core.row_layout import learnt_scalars, scalars_offset
+from tclif_core.row_layout import scalars_offset
+from tclif_core.segment_update import coupling_signs
 from tclif_core.slot_bank import SlotBank
-from tclif_core.two_compartment import SCALARS
 
 
 class UpdatePlan(NamedTuple):
@@ -113,19 +112,9 @@ def make_rules(bank: SlotBank) -> ParameterRules:
     decaying, signs = layout.views(decays), torch.zeros(width)
     for name, view in decaying.items():
         view.fill_(float(name.endswith((".w", ".r"))))
-    for name, sign in _coupling_signs(bank.network, bank.learning).items():
+    for name, sign in coupling_signs(bank.network, bank.learning).items():
         signs[layout.fields[name].offset] = sign
     lowest, highest = bank.scalar_bounds
     tail = signs[scalars_offset(layout) :].contiguous()
     rules = rates, decays, lowest.contiguous(), highest.contiguous(), tail
     return ParameterRules(*(rule.to(bank.device) for rule in rules))
-
-
-def _coupling_signs(network: NetworkSpec, learning: LearningSpec) -> dict[str, float]:
-    if network.neuron.kind != "tclif":
-        return {}
-    return {
-        f"layer{layer}.{name}": -1.0 if name == SCALARS[2] else 1.0
-        for layer in range(len(network.hidden))
-        for name in learnt_scalars(network, learning)
-    }

@@ -15,7 +15,6 @@ from tclif_core import eligibility, readout, segment_update, two_compartment
 from tclif_core.batch import AdvanceResult, Batch, Strand
 from tclif_core.decay_profile import decay_at
 from tclif_core.kernels.reference_learning import TickLearning
-from tclif_core.optimizers import PlainArithmetic
 from tclif_core.row_layout import learnt_scalars, line_field
 from tclif_core.slot_bank import (
     FIRST_SPIKES,
@@ -59,7 +58,7 @@ class ReferenceKernel:
 
     def apply_update(self, slot: int) -> bool:
         """See `kernels.Kernel.apply_update`."""
-        return segment_update.apply_update(self._bank, slot, PlainArithmetic())
+        return segment_update.apply_update(self._bank, slot)
 
     def apply_updates(self, slots: NDArray[np.int64]) -> NDArray[np.bool_]:
         """See `kernels.Kernel.apply_updates`."""

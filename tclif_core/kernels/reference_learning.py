@@ -15,7 +15,7 @@ from typing import NamedTuple
 import torch
 
 from tclif_core import eprop
-from tclif_core.optimizers import PlainArithmetic
+from tclif_core.optimizers import is_usable
 from tclif_core.row_layout import Field, learnt_scalars, line_field, n_inputs_below
 from tclif_core.slot_bank import SlotBank
 
@@ -44,7 +44,7 @@ class TickLearning:
         self._network, self._learning, self._state = bank.network, bank.learning, state
         self._learnt = learnt_scalars(bank.network, bank.learning)
         self._parameters = bank.parameter_views(slot)
-        self._gradient_row, self._arithmetic = bank.gradients[slot], PlainArithmetic()
+        self._gradient_row = bank.gradients[slot]
         self._scalar_gradients = bank.gradient_views(slot)
         self._feedback = bank.feedback_layout.views(bank.feedback[slot])
         self._rate = float(bank.rates[slot])
@@ -95,7 +95,7 @@ class TickLearning:
                 assert piece.gradient is not None, "per-segment updates keep every gradient"
                 piece.gradient.add_(estimate)
             return
-        if not all(self._arithmetic.is_usable(estimate) for estimate in estimates):
+        if not all(is_usable(estimate) for estimate in estimates):
             self._gradient_row.fill_(torch.nan)
             estimates = [torch.zeros_like(estimate) for estimate in estimates]
         clip = self._learning.gradient_clip

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tclif_core.bptt import Unrolled, UnrolledNetwork, objective
 from tclif_core.hyperparameters import LearningSpec, NetworkSpec
-from tclif_core.optimizers import OptimizerRows, PlainArithmetic
+from tclif_core.optimizers import OptimizerRows, is_usable, length, step
 from tclif_core.training.examples import Example, dense_input, dense_targets
 from tclif_core.training.scores import Tally
 from tclif_core.training.spec import TrainingSpec
@@ -43,7 +43,6 @@ class BpttTraining:
         self._first = self._moments(is_kept=learning.keeps_first_moment)
         self._second = self._moments(is_kept=learning.keeps_second_moment)
         self._n_updates = 0
-        self._arithmetic = PlainArithmetic()
 
     def learn(self, examples: Sequence[Example], rate: float, tally: Tally) -> bool:
         """Make one update from the mean of the examples' gradients.
@@ -67,7 +66,7 @@ class BpttTraining:
             name: torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
             for name, parameter in self._learnt.items()
         }
-        if not all(self._arithmetic.is_usable(gradient) for gradient in gradients.values()):
+        if not all(is_usable(gradient) for gradient in gradients.values()):
             return False
         self._clip(gradients)
         self._step(gradients, rate)
@@ -135,10 +134,10 @@ class BpttTraining:
         clip = self._learning.gradient_clip
         if clip is None:
             return
-        length = math.hypot(*(self._arithmetic.length(g) for g in gradients.values()))
-        if length > clip:
+        whole = math.hypot(*(length(g) for g in gradients.values()))
+        if whole > clip:
             for gradient in gradients.values():
-                gradient.mul_(clip / length)
+                gradient.mul_(clip / whole)
 
     @torch.no_grad()
     def _step(self, gradients: Mapping[str, torch.Tensor], rate: float) -> None:
@@ -155,7 +154,7 @@ class BpttTraining:
                 self._second[name],
             )
             scaled = rate * layer_rate
-            self._arithmetic.step(self._learning, rows, rate=scaled, n_updates=self._n_updates)
+            step(self._learning, rows, rate=scaled, n_updates=self._n_updates)
             if kind in _DECAYING:
                 parameter.mul_(max(1.0 - scaled * self._learning.weight_decay, 0.0))
         self._network.keep_in_bounds()

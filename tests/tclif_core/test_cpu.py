@@ -28,12 +28,7 @@ def _n_compiled() -> int:
     loops: tuple[Any, ...] = (
         compiled_ticks.advance_rows,
         compiled_workbench.lay_out,
-        compiled_updates.step_sgd,
-        compiled_updates.step_adam,
-        compiled_updates.step_rmsprop,
-        compiled_updates.step_velocity,
-        compiled_updates.is_below,
-        compiled_updates.length,
+        compiled_updates.update_rows,
     )
     return sum(len(loop.signatures) for loop in loops)
 

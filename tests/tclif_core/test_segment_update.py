@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from tclif_core import LearningSpec, NetworkSpec, NeuronSpec, SlotIndex
-from tclif_core.optimizers import PlainArithmetic
 from tclif_core.segment_update import apply_update
 from tclif_core.slot_bank import N_PENDING, N_UPDATES, SlotBank, row_shapes
 from tests.tclif_core.streams import assert_same_bits
@@ -41,7 +40,7 @@ def _bank(
 
 def _update(bank: SlotBank) -> dict[str, float]:
     """Update, and return the first number of each parameter."""
-    assert apply_update(bank, 0, PlainArithmetic())
+    assert apply_update(bank, 0)
     return {name: float(view.flatten()[0]) for name, view in bank.parameter_views(0).items()}
 
 
@@ -222,7 +221,7 @@ def test_a_gradient_that_is_not_finite_leaves_every_row_as_it_was(
     bank.updates[0, N_PENDING] = 3
     before = _rows(bank)
 
-    assert not apply_update(bank, 0, PlainArithmetic())
+    assert not apply_update(bank, 0)
 
     before["gradients"].zero_()
     before["updates"][N_PENDING] = 0
