@@ -69,12 +69,10 @@ def fill(row: NDArray[Any], number: float | np.float32) -> None:
 
 
 @inlined
-def fetch_part(row: Floats, part: int, n_parts: int) -> None:
-    """Ask for one of the parts of a row that will be needed after them."""
-    if part < n_parts:
-        begin, end = len(row) * part // n_parts, len(row) * (part + 1) // n_parts
-        for at in range(begin, end, LANES):
-            fetch(row, at)
+def fetch_ahead(numbers: Floats) -> None:
+    """Ask for numbers that will be needed soon."""
+    for at in range(0, len(numbers), LANES):
+        fetch(numbers, at)
 
 
 @inlined

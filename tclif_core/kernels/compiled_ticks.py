@@ -19,7 +19,7 @@ from tclif_core.kernels.compiled_layers import (
     advance_eligibility,
     advance_neurons,
     advance_scalar_traces,
-    fetch_part,
+    fetch_ahead,
     fill,
     find_dynamics,
     gather,
@@ -194,16 +194,16 @@ def _advance_row(
     top_spikes = state[at : at + n_top]
     y = state[plan.logits_at : plan.logits_at + n_classes]
     _begin_row(plan, state, work, rate)
-    n_waiting, n_ticks = 0, last_tick - first_tick
-    # a block is added up at its end: until then its place is on its way
-    n_gradients = len(rows.gradients) if learns and not plan.is_per_tick else 0
+    n_waiting, n_parts = 0, (last_tick - first_tick) * n_layers
+    part = len(next_parameters) // max(n_parts, 1)
     for tick in range(first_tick, last_tick):
-        fetch_part(rows.gradients[:n_gradients], tick - first_tick, min(n_ticks, BLOCK))
-        fetch_part(next_parameters, tick - first_tick, n_ticks)
         begin, end = tick_events[tick], tick_events[tick + 1]
         tick_channels, tick_values = channels[begin:end], values[begin:end]
         find_dynamics(plan, counters[TICK], rows.parameters, work.dynamics)
         for layer in range(n_layers):
+            # the next session's weights come from main memory while this one's are at work
+            at = ((tick - first_tick) * n_layers + layer) * part
+            fetch_ahead(next_parameters[at : at + part])
             _advance_layer(
                 plan, layer, rows, state, work, tick_channels, tick_values, learns, n_waiting
             )
