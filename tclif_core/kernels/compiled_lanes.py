@@ -32,6 +32,9 @@ WIDE = 64 if binding.get_host_cpu_features().get("avx512f", False) else 16
 
 # every processor of today but x86 before 2013; the others would call a function for each number
 _FUSES = binding.get_host_cpu_features().get("fma", True)
+WIDEST = 2 * WIDE
+"""Numbers of a tile that has the registers to itself."""
+
 FEW = 4
 """Numbers of the narrowest tile."""
 

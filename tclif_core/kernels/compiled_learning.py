@@ -114,7 +114,9 @@ def _signal_from_above(
     for begin in range(0, len(lines), NEAR):
         some = lines[begin : begin + NEAR]
         if plan.is_per_tick and n_waiting > 0:
-            bring_up_to_date(plan, layer + 1, rows, work, some, n_waiting)
+            # near its threshold a neuron is so for many ticks
+            last = n_waiting - 1
+            bring_up_to_date(plan, layer + 1, rows, work, some, last, n_waiting)
         _signal_through(signal, some, matrix, source)
 
 

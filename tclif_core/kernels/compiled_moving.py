@@ -213,10 +213,19 @@ def move_all(plan: Plan, layer: int, rows: SlotRows, work: Workspace, n_waiting:
 
 @inlined
 def bring_up_to_date(
-    plan: Plan, layer: int, rows: SlotRows, work: Workspace, lines: Integers, n_waiting: int
+    plan: Plan,
+    layer: int,
+    rows: SlotRows,
+    work: Workspace,
+    lines: Integers,
+    common: int,
+    n_waiting: int,
 ) -> None:
-    """Give some lines of a layer, which are about to be read, the per-tick updates that wait."""
+    """Give some lines of a layer, which are about to be read, the per-tick updates that wait.
+
+    ``common`` is the first tick that most of them lack.
+    """
     if plan.has_moments:
         _move_lines(plan, layer, rows, work, lines, n_waiting)
     else:
-        add_up_lines(plan.layers[layer], rows.parameters, work, lines, n_waiting)
+        add_up_lines(plan.layers[layer], rows.parameters, work, lines, common, n_waiting)

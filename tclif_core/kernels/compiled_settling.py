@@ -11,7 +11,7 @@ Shapes: M input lines, N neurons.
 """
 
 from tclif_core.compilation import compiled, inlined
-from tclif_core.kernels.compiled_lanes import LANES, WIDE, load, multiply_add, spread, store
+from tclif_core.kernels.compiled_lanes import LANES, WIDE, WIDEST, load, multiply_add, spread, store
 from tclif_core.kernels.compiled_layers import ZERO, fetch_ahead, fill
 from tclif_core.kernels.cpu_plan import (
     BLOCK,
@@ -30,6 +30,25 @@ FOUR = 4
 
 AHEAD = 3 * FOUR
 """How many lines before its turn a line is asked for: about half a microsecond."""
+
+
+@inlined
+def _add_rest(
+    row: Floats,
+    at: int,
+    begin: int,
+    n_neurons: int,
+    traces: Floats,
+    n_lines: int,
+    errors: Floats,
+    first: int,
+    n_waiting: int,
+) -> None:
+    """Do number by number what `add_to_line` does by tiles."""
+    for k in range(first, n_waiting):
+        for last in range(begin, n_neurons):
+            error = errors[k * n_neurons + last]
+            row[at + last] = multiply_add(traces[k * n_lines], error, row[at + last])
 
 
 @inlined
@@ -58,11 +77,18 @@ def add_to_line(
         n_waiting: How many it shall have.
     """
     j = begin
+    while j + WIDEST <= n_neurons:
+        widest = load(row, at + j, WIDEST)
+        for k in range(first, n_waiting):
+            error = load(errors, k * n_neurons + j, WIDEST)
+            widest = multiply_add(spread(traces[k * n_lines], WIDEST), error, widest)
+        store(row, at + j, widest)
+        j += WIDEST
     while j + WIDE <= n_neurons:
         wide = load(row, at + j, WIDE)
         for k in range(first, n_waiting):
-            error = load(errors, k * n_neurons + j, WIDE)
-            wide = multiply_add(spread(traces[k * n_lines], WIDE), error, wide)
+            some = load(errors, k * n_neurons + j, WIDE)
+            wide = multiply_add(spread(traces[k * n_lines], WIDE), some, wide)
         store(row, at + j, wide)
         j += WIDE
     while j + LANES <= n_neurons:
@@ -72,10 +98,7 @@ def add_to_line(
             narrow = multiply_add(spread(traces[k * n_lines], LANES), few, narrow)
         store(row, at + j, narrow)
         j += LANES
-    for k in range(first, n_waiting):
-        for last in range(j, n_neurons):
-            error_there = errors[k * n_neurons + last]
-            row[at + last] = multiply_add(traces[k * n_lines], error_there, row[at + last])
+    _add_rest(row, at, j, n_neurons, traces, n_lines, errors, first, n_waiting)
 
 
 @inlined
@@ -137,31 +160,28 @@ def _add_up(
     errors: Floats,
     settled: Integers,
     lines: Integers,
-    fours: Integers,
+    alike: Integers,
+    common: int,
     n_waiting: int,
 ) -> None:
-    n_lines = len(settled)
-    for first in range(n_waiting):
-        fours[first, FOUR] = 0
+    n_lines, n_alike = len(settled), 0
     for line in lines:
         first = settled[line]
         settled[line] = n_waiting
-        if first < n_waiting:
-            n = fours[first, FOUR]
-            fours[first, n] = line
-            n += 1
-            if n == FOUR:
-                alike = fours[first, :FOUR]
+        if first == common:
+            alike[n_alike] = line
+            n_alike += 1
+            if n_alike == FOUR:
                 _add_to_four(
-                    row, matrix_at, n_neurons, traces, n_lines, alike, errors, first, n_waiting
+                    row, matrix_at, n_neurons, traces, n_lines, alike, errors, common, n_waiting
                 )
-                n = 0
-            fours[first, FOUR] = n
-    for first in range(n_waiting):
-        for n in range(fours[first, FOUR]):
-            line = fours[first, n]
+                n_alike = 0
+        elif first < n_waiting:
             at = matrix_at + line * n_neurons
             add_to_line(row, at, 0, n_neurons, traces[line:], n_lines, errors, first, n_waiting)
+    for line in alike[:n_alike]:
+        at = matrix_at + line * n_neurons
+        add_to_line(row, at, 0, n_neurons, traces[line:], n_lines, errors, common, n_waiting)
 
 
 @inlined
@@ -183,6 +203,7 @@ def _add_up_all(
     settled: Integers,
     lines: Integers,
     moves: Floats,
+    n_ahead: int,
     n_waiting: int,
 ) -> None:
     n_lines = len(settled)
@@ -200,8 +221,7 @@ def _add_up_all(
                 add_to_line(row, at, 0, n_neurons, traces[line:], n_lines, errors, first, n_waiting)
     n_in_fours = n_whole - n_whole % FOUR
     for i in range(0, n_in_fours, FOUR):
-        # what many sessions gathered lies in main memory: arithmetic goes on while lines come
-        for line in lines[i + AHEAD : min(i + AHEAD + FOUR, n_in_fours)]:
+        for line in lines[i + AHEAD : min(i + AHEAD + n_ahead, n_in_fours)]:
             at = matrix_at + line * n_neurons
             fetch_ahead(row[at : at + n_neurons])
         _add_to_four(
@@ -214,7 +234,7 @@ def _add_up_all(
 
 @inlined
 def add_up_lines(
-    sizes: Integers, row: Floats, work: Workspace, lines: Integers, n_waiting: int
+    sizes: Integers, row: Floats, work: Workspace, lines: Integers, common: int, n_waiting: int
 ) -> None:
     """Bring some lines of a layer up to date where they only add up.
 
@@ -223,6 +243,8 @@ def add_up_lines(
         row: Of parameters or gradients, written in place.
         work: The bank's scratch.
         lines: Which lines.
+        common: The first tick that most of them lack, below ``n_waiting``: lines that have it in
+            common are taken by fours.
         n_waiting: How many ticks wait.
     """
     n_lines, n_neurons = sizes[N_LINES], sizes[N_NEURONS]
@@ -232,12 +254,23 @@ def add_up_lines(
     place = sizes[NEURONS_BEFORE]
     errors = work.errors[BLOCK * place : BLOCK * (place + n_neurons)]
     at = sizes[LINES_AT]
-    _add_up(row, at, n_neurons, traces, errors, settled, lines, work.fours, n_waiting)
+    _add_up(row, at, n_neurons, traces, errors, settled, lines, work.alike, common, n_waiting)
 
 
 @inlined
-def add_up_layer(sizes: Integers, row: Floats, work: Workspace, n_waiting: int) -> None:
-    """Do for all lines of a layer what `add_up_lines` does for some."""
+def add_up_layer(
+    sizes: Integers, row: Floats, work: Workspace, n_ahead: int, n_waiting: int
+) -> None:
+    """Do for all lines of a layer what `add_up_lines` does for some.
+
+    Args:
+        sizes: Of the layer, from the plan.
+        row: Of parameters or gradients, written in place.
+        work: The bank's scratch.
+        n_ahead: `FOUR` where lines lie in main memory, as gradients of many sessions do: they are
+            asked for before their turn, so that arithmetic goes on while they come. Else 0.
+        n_waiting: How many ticks wait.
+    """
     n_lines, n_neurons = sizes[N_LINES], sizes[N_NEURONS]
     place = sizes[LINES_BEFORE]
     settled = work.settled[place : place + n_lines]
@@ -246,5 +279,14 @@ def add_up_layer(sizes: Integers, row: Floats, work: Workspace, n_waiting: int) 
     errors = work.errors[BLOCK * place : BLOCK * (place + n_neurons)]
     at = sizes[LINES_AT]
     _add_up_all(
-        row, at, n_neurons, traces, errors, settled, work.lines, work.line_values, n_waiting
+        row,
+        at,
+        n_neurons,
+        traces,
+        errors,
+        settled,
+        work.lines,
+        work.line_values,
+        n_ahead,
+        n_waiting,
     )

@@ -31,7 +31,7 @@ from tclif_core.kernels.compiled_layers import (
 from tclif_core.kernels.compiled_learning import learn as learn_tick
 from tclif_core.kernels.compiled_moving import NEAR, bring_up_to_date, move_all
 from tclif_core.kernels.compiled_readout import advance_readout, filter_spikes, find_loss
-from tclif_core.kernels.compiled_settling import add_up_layer
+from tclif_core.kernels.compiled_settling import FOUR, add_up_layer
 from tclif_core.kernels.compiled_workbench import Workbench
 from tclif_core.kernels.cpu_plan import (
     BLOCK,
@@ -92,7 +92,8 @@ def _advance_layer(
     if plan.is_per_tick and n_waiting > 0:
         for begin in range(0, n_active, NEAR):
             some = lines[begin : begin + NEAR]
-            bring_up_to_date(plan, layer, rows, work, some, n_waiting)
+            # a channel seldom has events in two ticks of a block
+            bring_up_to_date(plan, layer, rows, work, some, 0, n_waiting)
             gather(current, matrix, some, line_values[begin : begin + NEAR])
     else:
         gather(current, matrix, lines, line_values)
@@ -153,11 +154,13 @@ def _settle_all(plan: Plan, rows: SlotRows, work: Workspace, n_waiting: int) -> 
     if n_waiting == 0:
         return
     row = rows.parameters if plan.is_per_tick else rows.gradients
+    # weights are at hand already
+    n_ahead = 0 if plan.is_per_tick else FOUR
     for layer in range(len(plan.layers)):
         if plan.has_moments:
             move_all(plan, layer, rows, work, n_waiting)
         else:
-            add_up_layer(plan.layers[layer], row, work, n_waiting)
+            add_up_layer(plan.layers[layer], row, work, n_ahead, n_waiting)
     fill(work.settled, 0)
 
 

@@ -137,8 +137,7 @@ class Workspace(NamedTuple):
             ``[BLOCK, M]`` for each layer.
         errors: d of a layer's neurons at the waiting ticks, ``[BLOCK, N]`` for each layer.
         signals: Learning signals of a layer's neurons, ``[N]`` for each layer.
-        fours: Lines that lack the same waiting ticks, up to four, and how many they are, by the
-            first tick that they lack ``[BLOCK, 5]``.
+        alike: Lines that lack the same waiting ticks ``[4]``.
         settled: How many of the waiting ticks each line already has, ``[M]`` for each layer.
         rates: For each layer and then the readout ``[layers + 1]``.
         scales: What multiplies an outer product that only adds up, likewise: minus the rate into
@@ -159,7 +158,7 @@ class Workspace(NamedTuple):
     traces: Floats
     errors: Floats
     signals: Floats
-    fours: Integers
+    alike: Integers
     settled: Integers
     rates: Floats
     scales: Floats
@@ -254,7 +253,7 @@ def make_workspace(bank: SlotBank, plan: Plan) -> Workspace:
         traces=_floats(BLOCK * n_lines_in_all),
         errors=_floats(BLOCK * sum(bank.network.hidden)),
         signals=_floats(sum(bank.network.hidden)),
-        fours=np.empty((BLOCK, 5), np.int64),
+        alike=np.empty(4, np.int64),
         settled=np.empty(n_lines_in_all, np.int64),
         rates=_floats(n_layers + 1),
         scales=_floats(n_layers + 1),

@@ -91,7 +91,7 @@ def test_input_in_double_precision_is_rounded_once() -> None:
 def test_how_ticks_are_cut_changes_no_bit_of_layers_of_wide_and_narrow_tiles(
     learning: LearningSpec,
 ) -> None:
-    # 147 = 2 x 64 + 16 + 3 and 84 = 64 + 16 + 4: lines go through every loop that a tile has
+    # 147 = 128 + 16 + 3 and 84 = 64 + 16 + 4: lines go through every loop that a tile has
     network = small_network(inputs=20, hidden=(147, 84), classes=3)
     x, targets = random_counts(41, 20), random_targets(41, 3)
     tensors = []
