@@ -9,7 +9,8 @@ Shapes: M input lines, N neurons.
 import numpy as np
 
 from tclif_core.compilation import compiled
-from tclif_core.kernels.compiled_layers import N_SCALARS, TINY, ZERO, dot, fill
+from tclif_core.kernels.compiled_layers import N_SCALARS
+from tclif_core.kernels.compiled_vectors import TINY, ZERO, dot, fill
 from tclif_core.kernels.cpu_plan import (
     ELIGIBILITY_AT,
     FILTERED_AT,

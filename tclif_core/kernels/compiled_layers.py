@@ -10,23 +10,13 @@ Shapes: M input lines, N neurons.
 """
 
 import math
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tclif_core.compilation import compiled, inlined
-from tclif_core.kernels.compiled_lanes import (
-    FEW,
-    LANES,
-    WIDE,
-    fetch,
-    load,
-    multiply_add,
-    spread,
-    store,
-    total,
-)
+from tclif_core.compilation import compiled
+from tclif_core.kernels.compiled_lanes import LANES, WIDE, load, multiply_add, spread, store
+from tclif_core.kernels.compiled_vectors import ONE, TINY, ZERO
 from tclif_core.kernels.cpu_plan import (
     FAST_SIGMOID,
     N_BELOW,
@@ -38,11 +28,6 @@ from tclif_core.kernels.cpu_plan import (
     Integers,
     Plan,
 )
-
-TINY = np.float32(1e-18)
-"""Below it a potential, trace or error counts as zero."""
-
-ZERO, ONE = np.float32(0.0), np.float32(1.0)
 
 N_SCALARS = 4
 """How many numbers of a layer may be learnt."""
@@ -56,49 +41,6 @@ def _gamma_profile(tick: int, shape: float, scale_ticks: float) -> float:
         return math.exp(-time / scale_ticks)
     peak = (shape - 1.0) * scale_ticks
     return math.exp((shape - 1.0) * math.log(time / peak) - (time - peak) / scale_ticks)
-
-
-@inlined
-def fill(row: NDArray[Any], number: float | np.float32) -> None:
-    """Write the same number everywhere.
-
-    Assigning to a slice does too, but compiles an error that allocates.
-    """
-    for i in range(len(row)):
-        row[i] = number
-
-
-@inlined
-def fetch_ahead(numbers: Floats) -> None:
-    """Ask for numbers that will be needed soon."""
-    for at in range(0, len(numbers), LANES):
-        fetch(numbers, at)
-
-
-@inlined
-def highest(numbers: Floats) -> np.float32:
-    """Return the largest of some numbers; a NaN among them may hide the others."""
-    most: np.float32 = numbers[0]
-    for number in numbers:
-        most = max(most, number)
-    return most
-
-
-@inlined
-def dot(one: Floats, other: Floats) -> np.float32:
-    """Return the sum of products of two vectors of one length, in an order of its own."""
-    tile, few, j = spread(ZERO, LANES), spread(ZERO, FEW), 0
-    while j + LANES <= len(one):
-        tile = multiply_add(load(one, j, LANES), load(other, j, LANES), tile)
-        j += LANES
-    while j + FEW <= len(one):
-        few = multiply_add(load(one, j, FEW), load(other, j, FEW), few)
-        j += FEW
-    rest = ZERO
-    for last in range(j, len(one)):
-        rest += one[last] * other[last]
-    whole: np.float32 = total(tile) + total(few) + rest
-    return whole
 
 
 @compiled

@@ -22,9 +22,9 @@ from tclif_core.kernels.compiled_lanes import (
     store,
     without_tiny,
 )
-from tclif_core.kernels.compiled_layers import ZERO, fill
-from tclif_core.kernels.compiled_settling import add_to_line, add_up_lines
+from tclif_core.kernels.compiled_settling import FOUR, add_to_line, add_up_layer, add_up_lines
 from tclif_core.kernels.compiled_updates import TINY_MOMENT
+from tclif_core.kernels.compiled_vectors import ZERO, fill
 from tclif_core.kernels.cpu_plan import (
     BLOCK,
     LINES_AT,
@@ -203,7 +203,7 @@ def _move_lines(
 
 
 @inlined
-def move_all(plan: Plan, layer: int, rows: SlotRows, work: Workspace, n_waiting: int) -> None:
+def _move_all(plan: Plan, layer: int, rows: SlotRows, work: Workspace, n_waiting: int) -> None:
     """Bring all lines of a layer up to date where velocities or squares take part."""
     lines = work.lines[: plan.layers[layer, N_LINES]]
     for line in range(len(lines)):
@@ -229,3 +229,19 @@ def bring_up_to_date(
         _move_lines(plan, layer, rows, work, lines, n_waiting)
     else:
         add_up_lines(plan.layers[layer], rows.parameters, work, lines, common, n_waiting)
+
+
+@inlined
+def settle_all(plan: Plan, rows: SlotRows, work: Workspace, n_waiting: int) -> None:
+    """Empty the block into weights with per-tick updates, else into gradients."""
+    if n_waiting == 0:
+        return
+    row = rows.parameters if plan.is_per_tick else rows.gradients
+    # weights are at hand already
+    n_ahead = 0 if plan.is_per_tick else FOUR
+    for layer in range(len(plan.layers)):
+        if plan.has_moments:
+            _move_all(plan, layer, rows, work, n_waiting)
+        else:
+            add_up_layer(plan.layers[layer], row, work, n_ahead, n_waiting)
+    fill(work.settled, 0)

@@ -9,7 +9,7 @@ Shapes: N neurons of the top layer, C classes, B ticks of a batch.
 import numpy as np
 
 from tclif_core.compilation import compiled
-from tclif_core.kernels.compiled_layers import ONE, TINY, ZERO, highest
+from tclif_core.kernels.compiled_vectors import ONE, TINY, ZERO, highest
 from tclif_core.kernels.cpu_plan import Doubles, Floats, Integers
 
 

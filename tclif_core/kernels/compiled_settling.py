@@ -12,7 +12,7 @@ Shapes: M input lines, N neurons.
 
 from tclif_core.compilation import compiled, inlined
 from tclif_core.kernels.compiled_lanes import LANES, WIDE, WIDEST, load, multiply_add, spread, store
-from tclif_core.kernels.compiled_layers import ZERO, fetch_ahead, fill
+from tclif_core.kernels.compiled_vectors import ZERO, fetch_ahead, fill
 from tclif_core.kernels.cpu_plan import (
     BLOCK,
     LINES_AT,

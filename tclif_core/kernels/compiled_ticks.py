@@ -14,13 +14,9 @@ from tclif_core.compilation import entrance, inlined
 from tclif_core.kernels.compiled_filtering import filter_traces
 from tclif_core.kernels.compiled_layers import (
     N_SCALARS,
-    ONE,
-    ZERO,
     advance_eligibility,
     advance_neurons,
     advance_scalar_traces,
-    fetch_ahead,
-    fill,
     find_dynamics,
     gather,
     list_active,
@@ -29,9 +25,9 @@ from tclif_core.kernels.compiled_layers import (
     take_surrogate,
 )
 from tclif_core.kernels.compiled_learning import learn as learn_tick
-from tclif_core.kernels.compiled_moving import NEAR, bring_up_to_date, move_all
+from tclif_core.kernels.compiled_moving import NEAR, bring_up_to_date, settle_all
 from tclif_core.kernels.compiled_readout import advance_readout, filter_spikes, find_loss
-from tclif_core.kernels.compiled_settling import FOUR, add_up_layer
+from tclif_core.kernels.compiled_vectors import ONE, ZERO, fetch_ahead, fill
 from tclif_core.kernels.compiled_workbench import Workbench
 from tclif_core.kernels.cpu_plan import (
     BLOCK,
@@ -149,22 +145,6 @@ def _report(
 
 
 @inlined
-def _settle_all(plan: Plan, rows: SlotRows, work: Workspace, n_waiting: int) -> None:
-    """Empty the block into weights with per-tick updates, else into gradients."""
-    if n_waiting == 0:
-        return
-    row = rows.parameters if plan.is_per_tick else rows.gradients
-    # weights are at hand already
-    n_ahead = 0 if plan.is_per_tick else FOUR
-    for layer in range(len(plan.layers)):
-        if plan.has_moments:
-            move_all(plan, layer, rows, work, n_waiting)
-        else:
-            add_up_layer(plan.layers[layer], row, work, n_ahead, n_waiting)
-    fill(work.settled, 0)
-
-
-@inlined
 def _advance_row(
     plan: Plan,
     rows: SlotRows,
@@ -245,9 +225,9 @@ def _advance_row(
             # filtered traces are in the gradients already
             n_waiting += not plan.filters_hidden_traces
             if n_waiting == BLOCK:
-                _settle_all(plan, rows, work, n_waiting)
+                settle_all(plan, rows, work, n_waiting)
                 n_waiting = 0
-    _settle_all(plan, rows, work, n_waiting)
+    settle_all(plan, rows, work, n_waiting)
 
 
 @entrance

@@ -13,8 +13,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from tclif_core.compilation import compiled, entrance, reordered
-from tclif_core.kernels.compiled_layers import fill
+from tclif_core.compilation import compiled, entrance
+from tclif_core.kernels.compiled_vectors import ONE, ZERO, fill, length
 from tclif_core.kernels.compiled_workbench import Workbench
 from tclif_core.kernels.cpu_plan import Floats, Integers, SlotRows
 from tclif_core.kernels.cpu_update_plan import ADAM, SGD, UpdateRules
@@ -24,18 +24,7 @@ from tclif_core.slot_bank import N_PENDING, N_UPDATES
 
 # below it, a moment's decay would soon make it a denormal, which costs a hundred times as much
 TINY_MOMENT, _TINY_SQUARE = np.float32(1e-25), np.float32(1e-36)
-_ZERO, _ONE = np.float32(0.0), np.float32(1.0)
 _LARGEST_GRADIENT = np.float32(LARGEST_GRADIENT)
-
-
-@reordered
-def length(numbers: Floats) -> float:
-    """Return the Euclidean length of a row, summed in double precision."""
-    total = 0.0
-    for i in range(len(numbers)):
-        wide = np.float64(numbers[i])
-        total += wide * wide
-    return math.sqrt(total)
 
 
 @compiled
@@ -47,10 +36,10 @@ def _scale(numbers: Floats, factor: np.float32) -> None:
 @compiled
 def _follow_squares(squares: Floats, gradient: Floats, keep: np.float32) -> None:
     """Let running squares take up a gradient."""
-    take = _ONE - keep
+    take = ONE - keep
     for i in range(len(squares)):
         square = keep * squares[i] + take * (gradient[i] * gradient[i])
-        squares[i] = square if square >= _TINY_SQUARE else _ZERO
+        squares[i] = square if square >= _TINY_SQUARE else ZERO
 
 
 @compiled
@@ -58,7 +47,7 @@ def _step_sgd(parameters: Floats, gradient: Floats, rate: np.float32) -> None:
     """Take a step along a gradient, which is cleared."""
     for i in range(len(gradient)):
         parameters[i] -= rate * gradient[i]
-        gradient[i] = _ZERO
+        gradient[i] = ZERO
 
 
 @compiled
@@ -68,9 +57,9 @@ def _step_velocity(
     """Let a velocity take up a gradient, which is cleared, and take a step along it."""
     for i in range(len(gradient)):
         moved = momentum * velocity[i] + gradient[i]
-        moved = moved if abs(moved) >= TINY_MOMENT else _ZERO
+        moved = moved if abs(moved) >= TINY_MOMENT else ZERO
         parameters[i] -= rate * moved
-        velocity[i], gradient[i] = moved, _ZERO
+        velocity[i], gradient[i] = moved, ZERO
 
 
 @compiled
@@ -94,13 +83,13 @@ def _step_rmsprop(
         epsilon: eps.
         square_scale: 1, or Adam's ``1 / (1 - b2^n)``.
     """
-    take = _ONE - keep
+    take = ONE - keep
     for i in range(len(gradient)):
         g = gradient[i]
         square = keep * second_moment[i] + take * (g * g)
-        square = square if square >= _TINY_SQUARE else _ZERO
+        square = square if square >= _TINY_SQUARE else ZERO
         parameters[i] -= rate * g / (np.sqrt(square * square_scale) + epsilon)
-        second_moment[i], gradient[i] = square, _ZERO
+        second_moment[i], gradient[i] = square, ZERO
 
 
 @compiled
@@ -130,16 +119,16 @@ def _step_adam(
         epsilon: eps.
         square_scale: ``1 / (1 - b2^n)``, or 1.
     """
-    take_second = _ONE - keep_second
+    take_second = ONE - keep_second
     for i in range(len(gradient)):
         g = gradient[i]
         mean = keep_first * first_moment[i] + take_first * g
-        mean = mean if abs(mean) >= TINY_MOMENT else _ZERO
+        mean = mean if abs(mean) >= TINY_MOMENT else ZERO
         square = keep_second * second_moment[i] + take_second * (g * g)
-        square = square if square >= _TINY_SQUARE else _ZERO
+        square = square if square >= _TINY_SQUARE else ZERO
         parameters[i] -= rate * mean / (np.sqrt(square * square_scale) + epsilon)
         first_moment[i], second_moment[i] = mean, square
-        gradient[i] = _ZERO
+        gradient[i] = ZERO
 
 
 @compiled
@@ -160,11 +149,11 @@ def _step(rules: UpdateRules, piece: SlotRows, rate: np.float32, n_updates: int)
             _step_sgd(parameters, gradient, rate)
         return
     second, epsilon = piece.second_moment, rules.epsilon
-    keep_first, take_first, keep_second = rules.momentum, _ONE, rules.square_decay
-    square_scale = _ONE
+    keep_first, take_first, keep_second = rules.momentum, ONE, rules.square_decay
+    square_scale = ONE
     if rules.optimizer == ADAM:
         keep_first = np.float32(rules.first_moment_decay)
-        take_first, keep_second = _ONE - keep_first, np.float32(rules.second_moment_decay)
+        take_first, keep_second = ONE - keep_first, np.float32(rules.second_moment_decay)
         square_scale = np.float32(1.0 / (1.0 - rules.second_moment_decay**n_updates))
         rate *= np.float32(1.0 / (1.0 - rules.first_moment_decay**n_updates))
     if rules.keeps_first:
@@ -195,7 +184,7 @@ def _enter_sigmoid(rules: UpdateRules, parameters: Floats, gradient: Floats) -> 
         magnitude = rules.coupling_signs[n] * np.float64(parameters[at])
         slope = rules.coupling_signs[n] * magnitude * (1.0 - magnitude)
         gradient[at - rules.accumulated_from] *= np.float32(slope)
-        rules.couplings_before[n], parameters[at] = parameters[at], _ZERO
+        rules.couplings_before[n], parameters[at] = parameters[at], ZERO
 
 
 @compiled
@@ -219,7 +208,7 @@ def _step_all(rules: UpdateRules, rows: SlotRows, rate: float, n_updates: int) -
     if rules.is_preconditioned:
         end = rules.tail_from
         _follow_squares(rows.second_moment[:end], gradient[:end], rules.square_decay)
-        fill(gradient[:end], _ZERO)
+        fill(gradient[:end], ZERO)
     stop = rules.steps_from
     for n in range(len(rules.spans)):
         begin, stop = rules.spans[n, 0], rules.spans[n, 1]
@@ -233,8 +222,8 @@ def _step_all(rules: UpdateRules, rows: SlotRows, rate: float, n_updates: int) -
             )
             _step(rules, piece, np.float32(rate * rules.span_rates[n]), n_updates)
         else:
-            fill(gradient[begin - start : stop - start], _ZERO)
-    fill(gradient[stop - start :], _ZERO)
+            fill(gradient[begin - start : stop - start], ZERO)
+    fill(gradient[stop - start :], ZERO)
 
 
 @compiled
@@ -265,7 +254,7 @@ def _update_row(rules: UpdateRules, rows: SlotRows, updates: Integers, rate: flo
     if is_usable and rules.is_per_tick:
         is_usable = not has_beyond(parameters, LARGEST_NUMBER)
     if not is_usable:
-        fill(gradient, _ZERO)
+        fill(gradient, ZERO)
         return False
     updates[N_UPDATES] += 1
     _enter_sigmoid(rules, parameters, gradient)
