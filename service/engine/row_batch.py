@@ -1,8 +1,7 @@
 """The rows of one batch through their learners; whoever breaks something falls alone."""
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 
@@ -19,13 +18,28 @@ Pair = tuple[Session, Row]
 _log = logging.getLogger(__name__)
 
 
-@contextmanager
-def door(on_error: Callable[[Exception], None]) -> Iterator[None]:
-    """Let nothing that goes wrong end the tick thread; tell whom it concerns."""
-    try:
-        yield
-    except Exception as error:  # noqa: BLE001 - the tick thread's door: one session falls, not all
-        on_error(error)
+class door:  # noqa: N801 - reads as a word after ``with``
+    """Let nothing that goes wrong end the tick thread; tell whom it concerns.
+
+    One session falls, not all. Every row goes through here, so it is no generator.
+    """
+
+    __slots__ = ("_on_error",)
+
+    def __init__(self, on_error: Callable[[Exception], None]) -> None:
+        self._on_error = on_error
+
+    def __enter__(self) -> None:
+        """Begin."""
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, error: BaseException | None, _trace: object
+    ) -> bool:
+        """Hand an error over."""
+        if not isinstance(error, Exception):
+            return False
+        self._on_error(error)
+        return True
 
 
 def fail(session: Session, error: Exception) -> None:

@@ -14,17 +14,43 @@ _NEWEST = 0.1
 """Weight of the newest batch in the mean."""
 
 
+class TickCost:
+    """What a tick of one learner's sessions takes, with all that belongs to it.
+
+    Attributes:
+        seconds: On average, more than zero.
+        session_bytes: What each of its sessions takes in memory.
+    """
+
+    __slots__ = ("_is_measured", "seconds", "session_bytes")
+
+    def __init__(self, session_bytes: int) -> None:
+        self.seconds = FIRST_GUESS_S
+        self.session_bytes = session_bytes
+        self._is_measured = False
+
+    def take(self, seconds: float) -> None:
+        """Take in what a tick of the newest batch took."""
+        if self._is_measured:
+            self.seconds += _NEWEST * (seconds - self.seconds)
+        else:
+            self.seconds, self._is_measured = seconds, True
+
+
 class TickCosts:
-    """Seconds a tick, by learner, with all that belongs to it; the engine thread's."""
+    """Costs by learner; the engine thread's."""
 
     def __init__(self, clock: Callable[[], float] = time.thread_time) -> None:
         self._clock = clock
-        self._seconds: WeakKeyDictionary[Learner, float] = WeakKeyDictionary()
-        self._bytes: WeakKeyDictionary[Learner, int] = WeakKeyDictionary()
+        self._costs: WeakKeyDictionary[Learner, TickCost] = WeakKeyDictionary()
 
-    def seconds_a_tick(self, learner: Learner) -> float:
-        """Return what a tick of a learner's sessions takes on average, more than zero."""
-        return self._seconds.get(learner, FIRST_GUESS_S)
+    def of(self, learner: Learner) -> TickCost:
+        """Return what a tick of a learner's sessions takes."""
+        cost = self._costs.get(learner)
+        if cost is None:
+            n_bytes = Learner.session_bytes(learner.network, learner.learning)
+            cost = self._costs[learner] = TickCost(n_bytes)
+        return cost
 
     @contextmanager
     def measured(self, learner: Learner, n_ticks: int) -> Iterator[None]:
@@ -32,15 +58,4 @@ class TickCosts:
         began_s = self._clock()
         yield
         # a clock may stand still for so short a time
-        newest_s = max(1e-7, (self._clock() - began_s) / n_ticks)
-        before_s = self._seconds.get(learner, newest_s)
-        self._seconds[learner] = before_s + _NEWEST * (newest_s - before_s)
-
-    def session_bytes(self, learner: Learner) -> int:
-        """Return what each session of a learner takes in memory, worked out once."""
-        n_bytes = self._bytes.get(learner)
-        if n_bytes is None:
-            n_bytes = self._bytes[learner] = Learner.session_bytes(
-                learner.network, learner.learning
-            )
-        return n_bytes
+        self.of(learner).take(max(1e-7, (self._clock() - began_s) / n_ticks))

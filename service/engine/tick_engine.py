@@ -194,31 +194,32 @@ class TickEngine:
         if done and self._telemetry.tracing.is_on:
             _trace(self._telemetry.tracing, done, seconds)
         deliveries = [(session, session.network.findings.collect()) for session in sessions]
-        share = self._share_in_time(done, seconds)
+        share = self._share_in_time(by_learner, seconds)
         self._loop.call_soon_threadsafe(self._deliver, deliveries, self._go_on(sessions), share)
 
-    def _share_in_time(self, done: list[Pair], seconds: float) -> Share:
+    def _share_in_time(self, by_learner: dict[Learner, list[Pair]], seconds: float) -> Share:
         """Return what of a batch was for sessions in real time, by what their ticks cost."""
         all_s, in_time_s, n_in_time, tick_bytes = 0.0, 0.0, 0, 0
-        for session, row in done:
-            learner, n_ticks = session.network.learner, row.block.n_ticks
-            row_s = n_ticks * self._costs.seconds_a_tick(learner)
-            all_s += row_s
-            if not session.pace.is_ahead:
-                in_time_s += row_s
-                n_in_time += n_ticks
-                tick_bytes += n_ticks * self._costs.session_bytes(learner)
-        return Share(seconds * in_time_s / all_s if done else 0.0, n_in_time, tick_bytes)
+        for learner, pairs in by_learner.items():
+            cost = self._costs.of(learner)
+            for session, row in pairs:
+                n_ticks = row.block.n_ticks
+                all_s += n_ticks * cost.seconds
+                if not session.pace.is_ahead:
+                    in_time_s += n_ticks * cost.seconds
+                    n_in_time += n_ticks
+                    tick_bytes += n_ticks * cost.session_bytes
+        return Share(seconds * in_time_s / all_s if all_s else 0.0, n_in_time, tick_bytes)
 
     def _visit(self, session: Session, by_learner: dict[Learner, list[Pair]]) -> None:
         """Take what one session has to compute into the batch."""
         network = session.network
-        seconds_a_tick = self._costs.seconds_a_tick(network.learner)
-        n_most = self._scheduler.visit_ticks(seconds_a_tick)
-        row = network.next_row(session.backlog.inbox, n_most)
+        learner = network.learner
+        tick_s = self._costs.of(learner).seconds
+        row = network.next_row(session.backlog.inbox, self._scheduler.visit_ticks(tick_s))
         if row is not None:
-            by_learner[network.learner].append((session, row))
-            self._scheduler.spend(row.block.n_ticks * seconds_a_tick)
+            by_learner[learner].append((session, row))
+            self._scheduler.spend(row.block.n_ticks * tick_s)
 
     def _go_on(self, sessions: list[Session]) -> list[Session]:
         """Queue the sessions of a batch that have more work; return those that wait for it.
@@ -246,8 +247,8 @@ class TickEngine:
         self._admission.computed(*in_time)
         for session, delivery in deliveries:
             session.deliver(delivery)
-            self._telemetry.delivered(delivery, now_s)
             self._weigh(session, delivery, now_s)
+        self._telemetry.delivered([delivery for _, delivery in deliveries], now_s)
         for session in waiting:
             self.notify(session)
 

@@ -51,7 +51,7 @@ def glimpse(row: Row, answer: Answer, spikes: list[NDArray[np.bool_]], from_tick
         from_tick: Ticks of the segment before them.
     """
     block = row.block
-    ticks = np.repeat(np.arange(block.n_ticks), np.diff(block.offsets))
+    ticks = np.repeat(np.arange(block.n_ticks), block.sizes)
     neurons = [np.flatnonzero(layer) for layer in spikes]
     # a copy: the row is a view of a larger block, which would be kept
     channels = block.channels.copy()

@@ -5,10 +5,9 @@ handed to the engine as rows, at most one at a time, so a session is in at most 
 ticks are computed in their order.
 """
 
+import math
 from collections import deque
 from typing import assert_never
-
-import numpy as np
 
 from service.configuration.configuration import SessionConfiguration
 from service.errors import InternalFailure
@@ -136,7 +135,7 @@ class SessionNetwork:
             InternalFailure: The network is no longer finite.
         """
         # a mean over a segment's ticks is no number any more once one of them was none
-        if not np.isfinite(answer.mean_probabilities[-1]).all():
+        if not math.isfinite(sum(answer.mean_probabilities[-1].tolist())):
             raise InternalFailure("the network's probabilities are not finite; it is quarantined")
         n_ticks = row.block.n_ticks
         if row.strand is Strand.LIVE:
@@ -213,11 +212,9 @@ class SessionNetwork:
         self.teaching.learning_stopped = truth(tree, "learning_stopped")
 
     def _start(self, work: Work) -> None:  # noqa: C901, PLR0912 - one flat case for each kind of work
-        match work:
-            case BeginSegment():
-                self._begin(work.segment)
-            case TeachAhead():
-                self._ahead_target = work.target
+        match work:  # what every frame brings comes first
+            case Applied():
+                self.findings.applied(work)
             case ComputeTicks():
                 target = NO_TARGET if self.teaching.learning_stopped else self._ahead_target
                 learns = target != NO_TARGET or self._always_learns
@@ -225,6 +222,10 @@ class SessionNetwork:
                     Row(Strand.LIVE, learns, target, work.block),
                     work.stretch,
                 )
+            case BeginSegment():
+                self._begin(work.segment)
+            case TeachAhead():
+                self._ahead_target = work.target
             case KeepState():
                 work.stretch.state = self.learner.copy_state(self.slot, Strand.LIVE)
             case EndSegment():
@@ -239,8 +240,6 @@ class SessionNetwork:
                 self.running.report = work.report
             case Refuse():
                 self.findings.refused(work.refusal)
-            case Applied():
-                self.findings.applied(work)
             case AtBoundary():
                 work.run()
             case _:

@@ -14,8 +14,7 @@ from tclif_core import Strand
 NO_TARGET = -1
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """Ticks of one session for the next batch.
 
     Attributes:

@@ -5,7 +5,7 @@ What is read when somebody asks, the sessions' gauges and distributions, is in `
 
 import asyncio
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from http import HTTPStatus
 from importlib.metadata import version
 
@@ -220,26 +220,27 @@ class Telemetry:
         """Count a snapshot that could not be stored; from any thread."""
         self._snapshot_failures.inc()
 
-    def delivered(self, delivery: Delivery, now_s: float) -> None:
-        """Count what a session's visit brought."""
-        self._ticks.inc(delivery.n_ticks)
-        self._lesson_ticks.inc(delivery.n_lesson_ticks)
-        self._lessons.inc(delivery.n_lessons)
-        self._messages.inc(delivery.n_applied)
-        for arrived_s in delivery.answered_s:
-            self._lag_seconds.observe(now_s - arrived_s)
+    def delivered(self, deliveries: Sequence[Delivery], now_s: float) -> None:
+        """Count what a batch brought to its sessions."""
+        self._ticks.inc(sum(delivery.n_ticks for delivery in deliveries))
+        self._messages.inc(sum(delivery.n_applied for delivery in deliveries))
+        self._lesson_ticks.inc(sum(delivery.n_lesson_ticks for delivery in deliveries))
+        self._lessons.inc(sum(delivery.n_lessons for delivery in deliveries))
         n_passing = 0
-        for message in delivery.messages:
-            match message:
-                case Prediction(final=False):
-                    # there may be one a tick
-                    n_passing += 1
-                case Prediction():
-                    self._predictions.labels("true").inc()
-                case Learned():
-                    self._labelled.labels(str(message.correct).lower()).inc()
-                case ErrorMessage():
-                    self.error_told(message.code, fatal=message.fatal)
+        for delivery in deliveries:
+            for arrived_s in delivery.answered_s:
+                self._lag_seconds.observe(now_s - arrived_s)
+            for message in delivery.messages:
+                match message:
+                    case Prediction(final=False):
+                        # there may be one a tick
+                        n_passing += 1
+                    case Prediction():
+                        self._predictions.labels("true").inc()
+                    case Learned():
+                        self._labelled.labels(str(message.correct).lower()).inc()
+                    case ErrorMessage():
+                        self.error_told(message.code, fatal=message.fatal)
         self._predictions.labels("false").inc(n_passing)
 
     def families(self) -> list[Metric]:

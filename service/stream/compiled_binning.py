@@ -2,7 +2,8 @@
 """The loops of event binning, compiled: every event of every session comes through here.
 
 They keep the interpreter lock: they last some microseconds, and to ask for the lock again would
-cost more.
+cost more. Arrays are made by who calls: one that comes out of a compiled function costs Python more
+than the loop.
 """
 
 from collections.abc import Callable
@@ -38,7 +39,9 @@ def gather(
     window_us: int,
     window_ticks: int,
     n_inputs: int,
-) -> tuple[Int64s, Int64s]:
+    all_keys: Int64s,
+    all_counts: Int64s,
+) -> int:
     """Add events to those that wait, counted by tick and input.
 
     Args:
@@ -51,9 +54,11 @@ def gather(
         window_us: Of the grid, 0 for one without windows.
         window_ticks: Of the grid, 0 for one without windows.
         n_inputs: Of the network.
+        all_keys: Written: the keys of all, at most ``[W + E]``.
+        all_counts: Written: their counts, likewise.
 
     Returns:
-        Keys and counts of all, new arrays.
+        How many keys there are.
     """
     n_new = len(times_us)
     new = np.empty(n_new, np.int64)
@@ -66,8 +71,6 @@ def gather(
         new[i] = (tick + since // tick_us) * n_inputs + inputs[i]
     new.sort()
     n_old, old_at, n_all = len(keys), 0, 0
-    all_keys = np.empty(n_old + n_new, np.int64)
-    all_counts = np.empty(n_old + n_new, np.int64)
     for i in range(n_new):
         key = new[i]
         while old_at < n_old and keys[old_at] <= key:
@@ -81,48 +84,61 @@ def gather(
     while old_at < n_old:
         all_keys[n_all], all_counts[n_all] = keys[old_at], counts[old_at]
         n_all, old_at = n_all + 1, old_at + 1
-    return all_keys[:n_all], all_counts[:n_all]
+    return n_all
+
+
+@_compiled
+def n_below(keys: Int64s, key: int) -> int:
+    """Return how many of some rising keys are below one; few are not, as a rule."""
+    n = len(keys)
+    while n and keys[n - 1] >= key:
+        n -= 1
+    return n
 
 
 @_compiled
 def divide(
-    keys: Int64s, counts: Int64s, first_tick: int, stop_tick: int, n_inputs: int, most: int
-) -> tuple[Int64s, NDArray[np.int32], NDArray[np.float32], int]:
-    """Turn what waits into the inputs of the ticks that are complete.
+    keys: Int64s,
+    counts: Int64s,
+    first_tick: int,
+    n_inputs: int,
+    most: int,
+    sizes: Int64s,
+    channels: NDArray[np.int32],
+    values: NDArray[np.float32],
+) -> int:
+    """Turn what waited into the inputs of the ticks that are complete.
 
     Args:
-        keys: What waits, as in `gather`, none of a tick before ``first_tick``.
+        keys: Of those ticks, as in `gather`, ``[E]``.
         counts: How many events of each.
-        first_tick: The first tick of the result.
-        stop_tick: The one after its last.
+        first_tick: The first of the ticks.
         n_inputs: Of the network.
         most: A count beyond it saturates.
+        sizes: Written: how many inputs each tick has, ``[T]``.
+        channels: Written: the inputs, ``[E]``.
+        values: Written: their counts, ``[E]``.
 
     Returns:
-        Offsets ``[T + 1]``, channels ``[E]`` and values ``[E]`` of the ticks, and how many events
-        were beyond ``most``. The first E keys are those of the result.
+        How many events were beyond ``most``.
     """
-    n_ticks, n_taken = stop_tick - first_tick, len(keys)
-    while n_taken and keys[n_taken - 1] >= stop_tick * n_inputs:
-        n_taken -= 1
-    offsets = np.zeros(n_ticks + 1, np.int64)
-    channels = np.empty(n_taken, np.int32)
-    values = np.empty(n_taken, np.float32)
+    sizes[:] = 0
     tick, begin, n_beyond = 0, first_tick * n_inputs, 0
-    for i in range(n_taken):
+    for i in range(len(keys)):
         while keys[i] - begin >= n_inputs:
             begin += n_inputs
             tick += 1
-            offsets[tick] = i
+        sizes[tick] += 1
         channels[i] = keys[i] - begin
         values[i] = min(counts[i], most)
         n_beyond += max(counts[i] - most, 0)
-    offsets[tick + 1 :] = n_taken
-    return offsets, channels, values, n_beyond
+    return n_beyond
 
 
 def warm_up() -> None:
     """Compile the loops, or load them from disk, so that no stream waits for it."""
     none, one = np.empty(0, np.int64), np.zeros(1, np.int64)
-    keys, counts = gather(none, none, one, one, 0, 1, 0, 0, 1)
-    divide(keys, counts, 0, 1, 1, 1)
+    keys, counts = np.empty(1, np.int64), np.empty(1, np.int64)
+    gather(none, none, one, one, 0, 1, 0, 0, 1, keys, counts)
+    n_below(keys, 1)
+    divide(keys, counts, 0, 1, 1, one, np.empty(1, np.int32), np.empty(1, np.float32))

@@ -7,15 +7,13 @@ and their frames alone, never on when the frames arrived.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import accumulate
-from typing import Final, NamedTuple, Self, TypeVar
+from typing import Final, NamedTuple, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service.state_tree import Tree, array, whole, whole_or_none
-from service.stream.compiled_binning import divide, gather
+from service.stream.compiled_binning import divide, gather, n_below
 from service.stream.tick_grid import TickGrid
 from service.wire_protocol import SensorRequest
 
@@ -25,55 +23,55 @@ MAX_COUNT: Final = 255
 """Events of one input in one tick beyond this many saturate."""
 
 
-@dataclass(frozen=True, slots=True)
-class TickBlock:
-    """Inputs of consecutive ticks of one session, sparse.
+class TickBlock(NamedTuple):
+    """Inputs of consecutive ticks of one session, sparse, tick after tick.
 
     Attributes:
-        offsets: ``[T + 1]`` int64; the inputs of tick k are ``offsets[k]:offsets[k + 1]``.
+        sizes: ``[T]`` int64, how many non-zero inputs each tick has.
         channels: ``[E]`` int32, rising within a tick, each at most once a tick.
         values: ``[E]`` float32, events of the channel in the tick.
     """
 
-    offsets: NDArray[np.int64]
+    sizes: NDArray[np.int64]
     channels: NDArray[np.int32]
     values: NDArray[np.float32]
 
     @property
     def n_ticks(self) -> int:
         """How many ticks the block has."""
-        return len(self.offsets) - 1
+        return len(self.sizes)
 
     @property
     def n_inputs(self) -> int:
         """How many non-zero inputs the block has."""
         return len(self.channels)
 
-    def cut(self, start: int, stop: int) -> Self:
+    @property
+    def offsets(self) -> NDArray[np.int64]:
+        """Where ticks begin, ``[T + 1]``; inputs of tick k are ``offsets[k]:offsets[k + 1]``."""
+        offsets = np.zeros(self.n_ticks + 1, np.int64)
+        self.sizes.cumsum(out=offsets[1:])
+        return offsets
+
+    def cut(self, start: int, stop: int) -> "TickBlock":
         """Return ticks ``start`` to ``stop`` (exclusive) as views of this block."""
         if stop - start == self.n_ticks:
             return self
-        first, last = self.offsets[start], self.offsets[stop]
-        return type(self)(
-            self.offsets[start : stop + 1] - first,
-            self.channels[first:last],
-            self.values[first:last],
-        )
+        sizes = self.sizes[start:stop]
+        first = int(self.sizes[:start].sum())
+        last = first + int(sizes.sum())
+        return TickBlock(sizes, self.channels[first:last], self.values[first:last])
 
-    @classmethod
-    def join(cls, blocks: Sequence[Self]) -> Self:
+    @staticmethod
+    def join(blocks: Sequence["TickBlock"]) -> "TickBlock":
         """Return one block with the ticks of all ``blocks``, in their order; of one, itself."""
         if len(blocks) == 1:
             return blocks[0]
-        offsets = np.zeros(1 + sum(block.n_ticks for block in blocks), np.int64)
-        if blocks:
-            n_before = accumulate((block.n_inputs for block in blocks[:-1]), initial=0)
-            offsets[1:] = _in_a_row([block.offsets[1:] for block in blocks], np.int64)
-            offsets[1:] += np.repeat([*n_before], [block.n_ticks for block in blocks])
-        return cls(
-            offsets,
-            _in_a_row([block.channels for block in blocks], np.int32),
-            _in_a_row([block.values for block in blocks], np.float32),
+        if not blocks:
+            return NO_TICKS
+        sizes, channels, values = zip(*blocks, strict=True)
+        return TickBlock(
+            _in_a_row(sizes, np.int64), _in_a_row(channels, np.int32), _in_a_row(values, np.float32)
         )
 
     def capture(self) -> Tree:
@@ -81,17 +79,17 @@ class TickBlock:
         channels = self.channels.astype(np.int64)
         return {"offsets": self.offsets, "channels": channels, "values": self.values}
 
-    @classmethod
-    def restored(cls, tree: Tree) -> Self:
+    @staticmethod
+    def restored(tree: Tree) -> "TickBlock":
         """Return the block that `capture` described."""
-        return cls(
-            array(tree, "offsets", np.int64),
+        return TickBlock(
+            np.diff(array(tree, "offsets", np.int64)),
             array(tree, "channels", np.int64).astype(np.int32),
             array(tree, "values", np.float32),
         )
 
 
-NO_TICKS: Final = TickBlock(np.zeros(1, np.int64), np.empty(0, np.int32), np.empty(0, np.float32))
+NO_TICKS: Final = TickBlock(np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.float32))
 """A block of nothing."""
 
 
@@ -100,7 +98,8 @@ def _in_a_row(pieces: Sequence[NDArray[_Number]], kind: type[_Number]) -> NDArra
 
     It lets go of the interpreter lock meanwhile, and may wait for it much longer than this takes.
     """
-    return np.frombuffer(bytearray().join(piece.data for piece in pieces), kind)
+    # an array is a buffer, which its types tell from Python 3.12 on only
+    return np.frombuffer(bytearray().join(cast("Sequence[bytes]", pieces)), kind)
 
 
 class BinnedFrame(NamedTuple):
@@ -231,8 +230,9 @@ class EventBinner:
 
     def _wait(self, times_us: NDArray[np.int64], inputs: NDArray[np.int64]) -> None:
         """Add events, none late and none before the begin, to those that wait."""
-        grid = self.grid
-        self._keys, self._counts = gather(
+        grid, n_most = self.grid, len(self._keys) + len(times_us)
+        keys, counts = np.empty(n_most, np.int64), np.empty(n_most, np.int64)
+        n_keys = gather(
             self._keys,
             self._counts,
             times_us,
@@ -242,7 +242,10 @@ class EventBinner:
             grid.window_us or 0,
             grid.window_ticks or 0,
             self._n_inputs,
+            keys,
+            counts,
         )
+        self._keys, self._counts = keys[:n_keys], counts[:n_keys]
 
     def _settle(self, horizon_us: int) -> tuple[TickBlock, int]:
         n_complete = self.n_complete + self.ticks_completed_by(horizon_us)
@@ -254,10 +257,19 @@ class EventBinner:
         """Take out the events of the ticks below ``n_complete``, as a block."""
         if n_complete == self.n_complete:
             return NO_TICKS, 0
-        offsets, channels, values, n_saturated = divide(
-            self._keys, self._counts, self.n_complete, n_complete, self._n_inputs, MAX_COUNT
+        n_taken = n_below(self._keys, n_complete * self._n_inputs)
+        sizes = np.empty(n_complete - self.n_complete, np.int64)
+        channels, values = np.empty(n_taken, np.int32), np.empty(n_taken, np.float32)
+        n_saturated = divide(
+            self._keys[:n_taken],
+            self._counts[:n_taken],
+            self.n_complete,
+            self._n_inputs,
+            MAX_COUNT,
+            sizes,
+            channels,
+            values,
         )
-        n_taken = len(channels)
         self._keys, self._counts = self._keys[n_taken:], self._counts[n_taken:]
         self.n_complete = n_complete
-        return TickBlock(offsets, channels, values), n_saturated
+        return TickBlock(sizes, channels, values), n_saturated

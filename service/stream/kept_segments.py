@@ -100,7 +100,7 @@ class KeptSegments:
                 # stretches; it can't be learnt as a whole any more
                 assert open_segment is not None, "something is over the bounds"
                 self.n_dropped += open_segment.is_whole
-                del open_segment.stretches[0]
+                open_segment.drop_oldest()
 
     def capture(self) -> Callable[[], Tree]:
         """Copy what later messages change; the returned function adds what the engine owns."""

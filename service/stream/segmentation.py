@@ -230,9 +230,9 @@ class Segmentation(ABC):
         segment = self.open_segment
         assert segment is not None, "ticks belong to the open segment"
         work: list[Work] = []
-        start, every = 0, self._stretch_ticks
-        while start < block.n_ticks:
-            stop = block.n_ticks
+        start, n_ticks, every = 0, block.n_ticks, self._stretch_ticks
+        while start < n_ticks:
+            stop = n_ticks
             if every is not None:
                 if segment.n_ticks and segment.n_ticks % every == 0 and not segment.learns_ahead:
                     work.append(KeepState(segment.start_stretch()))
@@ -283,7 +283,7 @@ class Segmentation(ABC):
     def _teach_ahead(segment: Segment, target: int) -> Work:
         segment.target = target
         segment.learns_ahead = True
-        segment.stretches.clear()
+        segment.drop_all()
         return TeachAhead(target)
 
 

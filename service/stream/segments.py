@@ -57,6 +57,8 @@ class Segment:
         end_us: Sensor time of the end, once it is known.
         stretches: Its kept ticks, oldest first; what is dropped is dropped from the front.
         n_ticks: Ticks so far, kept or not.
+        n_kept_ticks: How many are kept.
+        n_kept_inputs: How many non-zero inputs they have.
         target: Class that was told for it, if any.
         has_events: Whether an event belongs to it already.
         learns_ahead: Whether it learns its target while it runs; then no ticks are kept.
@@ -72,21 +74,18 @@ class Segment:
     has_events: bool = False
     learns_ahead: bool = False
     final_index: int | None = None
+    n_kept_ticks: int = field(init=False)
+    n_kept_inputs: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Count once; every frame asks whether bounds hold."""
+        self.n_kept_ticks = sum(stretch.n_ticks for stretch in self.stretches)
+        self.n_kept_inputs = sum(stretch.n_inputs for stretch in self.stretches)
 
     @property
     def is_whole(self) -> bool:
         """Whether all its ticks so far are kept, so that it can be learnt as a whole."""
         return bool(self.stretches) and self.stretches[0].first_tick == 0
-
-    @property
-    def n_kept_ticks(self) -> int:
-        """How many ticks are kept."""
-        return sum(stretch.n_ticks for stretch in self.stretches)
-
-    @property
-    def n_kept_inputs(self) -> int:
-        """How many non-zero inputs they have."""
-        return sum(stretch.n_inputs for stretch in self.stretches)
 
     @property
     def name(self) -> str:
@@ -105,9 +104,23 @@ class Segment:
 
     def keep(self, block: TickBlock) -> None:
         """Count further ticks, and hold on to them if the stretch that they continue is kept."""
+        n_ticks = block.n_ticks
         if self.stretches:
             self.stretches[-1].keep(block)
-        self.n_ticks += block.n_ticks
+            self.n_kept_ticks += n_ticks
+            self.n_kept_inputs += block.n_inputs
+        self.n_ticks += n_ticks
+
+    def drop_oldest(self) -> None:
+        """Let go of the oldest kept ticks."""
+        dropped = self.stretches.pop(0)
+        self.n_kept_ticks -= dropped.n_ticks
+        self.n_kept_inputs -= dropped.n_inputs
+
+    def drop_all(self) -> None:
+        """Let go of all kept ticks, and keep none from now on."""
+        self.stretches.clear()
+        self.n_kept_ticks = self.n_kept_inputs = 0
 
     def ticks_between(self, first_tick: int, stop_tick: int) -> list[tuple[Stretch, slice]]:
         """Return which ticks of which kept stretches lie between two ticks of the segment."""

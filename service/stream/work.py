@@ -7,6 +7,7 @@ sequence order.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,8 +31,7 @@ class TeachAhead:
     target: int
 
 
-@dataclass(frozen=True, slots=True)
-class ComputeTicks:
+class ComputeTicks(NamedTuple):
     """Advance the open segment.
 
     Attributes:
@@ -133,8 +133,7 @@ class Refuse:
     refusal: Refusal
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(NamedTuple):
     """Everything that message ``sequence`` caused is done.
 
     Attributes:

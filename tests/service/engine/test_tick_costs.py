@@ -11,7 +11,7 @@ def small_learner() -> Learner:
 
 
 def test_a_network_that_computed_nothing_is_guessed() -> None:
-    assert TickCosts(FakeClock()).seconds_a_tick(small_learner()) == FIRST_GUESS_S
+    assert TickCosts(FakeClock()).of(small_learner()).seconds == FIRST_GUESS_S
 
 
 def test_the_first_batch_decides_and_later_ones_move_the_mean_by_a_tenth() -> None:
@@ -23,8 +23,8 @@ def test_the_first_batch_decides_and_later_ones_move_the_mean_by_a_tenth() -> No
             clock.advance(seconds)
 
     # 1 s a tick, then a tenth of the way from 1 to 2
-    assert costs.seconds_a_tick(learner) == 1.1
-    assert costs.seconds_a_tick(other) == FIRST_GUESS_S
+    assert costs.of(learner).seconds == 1.1
+    assert costs.of(other).seconds == FIRST_GUESS_S
 
 
 def test_a_tick_never_costs_nothing() -> None:
@@ -33,4 +33,4 @@ def test_a_tick_never_costs_nothing() -> None:
     with costs.measured(learner, n_ticks=10):
         pass
 
-    assert costs.seconds_a_tick(learner) > 0
+    assert costs.of(learner).seconds > 0

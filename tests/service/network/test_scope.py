@@ -14,7 +14,7 @@ def seen(number: int, n_events: int = 0) -> Glimpse:
 
 def test_a_glimpse_tells_inputs_by_tick_the_last_spikes_and_the_answer() -> None:
     # three ticks with the channels 4 and 7, none, and 2
-    block = TickBlock(np.array([0, 2, 2, 3]), np.array([4, 7, 2], np.int32), np.ones(3, "f"))
+    block = TickBlock(np.array([2, 0, 1]), np.array([4, 7, 2], np.int32), np.ones(3, "f"))
     means = np.array([[0.5, 0.5], [0.4, 0.6], [0.25, 0.75]], np.float32)
 
     told = glimpse(

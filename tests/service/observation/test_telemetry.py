@@ -44,7 +44,7 @@ def test_a_delivery_is_counted_by_what_it_brought() -> None:
         answered_s=[99.75, 98.0],
     )
 
-    telemetry.delivered(delivery, now_s=100.0)
+    telemetry.delivered([delivery], now_s=100.0)
 
     counted = samples(telemetry)
     assert counted["tclif_ticks_total", ()] == 30
@@ -92,7 +92,7 @@ def test_buckets_of_the_lag_are_fine_around_50_ms() -> None:
     # 39, 41, 49, 51 and 61 ms
     lags = [0.039, 0.041, 0.049, 0.051, 0.061]
 
-    telemetry.delivered(Delivery(answered_s=[-lag for lag in lags]), now_s=0.0)
+    telemetry.delivered([Delivery(answered_s=[-lag for lag in lags])], now_s=0.0)
 
     counted = samples(telemetry)
     at_most = [counted["tclif_lag_seconds_bucket", (edge,)] for edge in ("0.04", "0.05", "0.06")]
@@ -175,7 +175,7 @@ def test_a_watched_value_is_read_when_the_page_is() -> None:
 
 async def test_the_page_says_the_same_in_prometheus_own_format() -> None:
     telemetry = Telemetry()
-    telemetry.delivered(Delivery(n_ticks=7, answered_s=[0.0]), now_s=0.02)
+    telemetry.delivered([Delivery(n_ticks=7, answered_s=[0.0])], now_s=0.02)
 
     page = (await telemetry.page()).decode()
 

@@ -16,8 +16,11 @@ def ticks_of(grid: TickGrid, times_us: list[int]) -> list[int]:
     none, times = np.empty(0, np.int64), np.array(times_us, np.int64)
     one_input = np.zeros(len(times), np.int64)
     window = grid.window_us or 0, grid.window_ticks or 0
-    ticks, counts = gather(none, none, times, one_input, grid.begin_us, grid.tick_us, *window, 1)
-    return np.repeat(ticks, counts).tolist()
+    ticks, counts = np.empty_like(times), np.empty_like(times)
+    n_ticks = gather(
+        *(none, none, times, one_input, grid.begin_us, grid.tick_us, *window, 1, ticks, counts)
+    )
+    return np.repeat(ticks[:n_ticks], counts[:n_ticks]).tolist()
 
 
 def test_a_window_ends_with_a_shorter_tick_and_the_next_begins_there() -> None:
