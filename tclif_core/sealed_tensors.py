@@ -72,7 +72,7 @@ def seal(
         "sha256": _NO_DIGEST.decode(),
         "schema": schema,
         "tensor_sha256": {
-            name: hashlib.sha256(tensor.tobytes()).hexdigest() for name, tensor in ordered.items()
+            name: hashlib.sha256(tensor).hexdigest() for name, tensor in ordered.items()
         },
         **{name: plain_json(value, name) for name, value in sorted(document.items())},
     }
@@ -85,7 +85,8 @@ def seal(
         )
     place = _digest_place(contents)
     digest = _digest(contents, place).encode()
-    return contents[:place] + digest + contents[place + len(digest) :]
+    # at one go: `+` would copy it twice, and keep every thread waiting meanwhile
+    return b"".join([contents[:place], digest, memoryview(contents)[place + len(digest) :]])
 
 
 def unseal(
@@ -263,4 +264,4 @@ def _check_digest(
 def _stored(name: str, tensor: NDArray[Any]) -> NDArray[Any]:
     if tensor.dtype not in _DTYPES.values():
         raise FileFault(f"{name} must be float32, float64 or int64, got {tensor.dtype}", field=name)
-    return np.array(tensor, order="C")
+    return np.asarray(tensor, order="C")

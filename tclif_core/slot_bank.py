@@ -272,7 +272,16 @@ class SlotBank:
         """
         self.check_open(slot)
         names = row_shapes(self.network, self.learning, self.dtype)
-        return {name: getattr(self, name)[slot].to("cpu", copy=True) for name in names}
+        return {name: self._copied(name, slot) for name in names}
+
+    def _copied(self, name: str, slot: int) -> torch.Tensor:
+        rows = self.numbers(name)
+        if isinstance(rows, torch.Tensor):
+            return rows[slot].to("cpu", copy=True)
+        row = np.asarray(rows[slot])
+        # keeps the interpreter lock, as `numbers` explains
+        copied = np.frombuffer(bytearray(row.data), row.dtype).reshape(row.shape)
+        return torch.from_numpy(copied)
 
     def replace(self, slot: SlotIndex, rows: Mapping[str, torch.Tensor]) -> None:
         """Put what `export` returned in place of all that a slot holds.

@@ -27,6 +27,9 @@ PINGS_PER_S = 2.0
 LAST_WORDS_S = 5.0
 """Longest wait for a peer to take what was said before its socket was closed."""
 
+MOST_WAITING = 8
+"""Short messages that may wait to be taken before the socket is read no more."""
+
 _PING_BURST = 64
 _PIECE_BYTES = 8192
 _PONG_BYTES = 65536
@@ -139,9 +142,19 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
 
     @override
     def send_receive_event_to_app(self) -> None:
-        """Hand a whole message on."""
+        """Hand a whole message on, and read on while little waits to be taken.
+
+        Uvicorn stops reading at every message: two calls of the system for each.
+        """
         self._n_fragments = 0
+        n_bytes = sum(map(len, self.frames))
+        was_paused, self.read_paused = self.read_paused, True
         super().send_receive_event_to_app()
+        self.read_paused = was_paused
+        is_much = n_bytes > _PIECE_BYTES or self.queue.qsize() >= MOST_WAITING
+        if is_much and not (was_paused or self.transport.is_closing()):
+            self.read_paused = True
+            self.transport.pause_reading()
 
     def _may_ping(self) -> bool:
         if self._pings is None:
