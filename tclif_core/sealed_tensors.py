@@ -72,7 +72,7 @@ def seal(
         "sha256": _NO_DIGEST.decode(),
         "schema": schema,
         "tensor_sha256": {
-            name: hashlib.sha256(tensor).hexdigest() for name, tensor in ordered.items()
+            name: hashlib.sha256(tensor.data).hexdigest() for name, tensor in ordered.items()
         },
         **{name: plain_json(value, name) for name, value in sorted(document.items())},
     }

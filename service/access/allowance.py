@@ -25,7 +25,7 @@ class Allowance:
         """Use some of it up whether it is there or not; return the seconds until it came back."""
         self._refill()
         self._left -= amount
-        return max(0.0, -self._left / self._per_s)
+        return 0.0 if self._left >= 0 else -self._left / self._per_s
 
     def _refill(self) -> None:
         now_s = self._clock()

@@ -4,9 +4,8 @@ Who streams faster than that loses nothing: its sockets are not read for a while
 session is full. Who connects or asks too often is refused and told when to come back.
 """
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 from service.access.allowance import Allowance
 from service.errors import QuotaExceeded
@@ -28,11 +27,9 @@ class Traffic:
         name: str,
         settings: QuotaSettings,
         clock: Callable[[], float],
-        sleep: Callable[[float], Awaitable[None]],
     ) -> None:
         self._name = name
         self._settings = settings
-        self._sleep = sleep
         self._events = Allowance(settings.events_per_s, settings.events_per_s, clock)
         self._messages = Allowance(settings.messages_per_s, settings.messages_per_s, clock)
         per_minute = settings.connections_per_minute
@@ -76,12 +73,9 @@ class Traffic:
                 f" {self._settings.requests_per_s:g} requests a second"
             )
 
-    async def pace(self, n_events: int) -> float:
-        """Wait as long as a message with so many events takes; return the seconds waited."""
-        wait_s = max(self._messages.owe(1), self._events.owe(n_events))
-        if wait_s > 0:
-            await self._sleep(wait_s)
-        return wait_s
+    def owe(self, n_events: int) -> float:
+        """Count a message with so many events; return the seconds until the next may be read."""
+        return max(self._messages.owe(1), self._events.owe(n_events) if n_events else 0.0)
 
 
 class TrafficQuota:
@@ -91,17 +85,15 @@ class TrafficQuota:
         self,
         settings: QuotaSettings,
         clock: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._settings = settings
         self._clock = clock
-        self._sleep = sleep
         self._traffic: dict[str, Traffic] = {}
 
     def of(self, principal: str) -> Traffic:
         """Return a principal's traffic."""
         traffic = self._traffic.get(principal)
         if traffic is None:
-            traffic = Traffic(principal, self._settings, self._clock, self._sleep)
+            traffic = Traffic(principal, self._settings, self._clock)
             self._traffic[principal] = traffic
         return traffic

@@ -244,22 +244,22 @@ class TickEngine:
     ) -> None:
         """Hand a batch's results to the sessions; on the event loop."""
         now_s = time.monotonic()
-        self._admission.computed(*in_time)
+        n_in_time = n_ahead = 0
+        lags_s: list[float] = []
         for session, delivery in deliveries:
             session.deliver(delivery)
-            self._weigh(session, delivery, now_s)
+            n_messages = delivery.n_applied + len(delivery.messages)
+            if session.pace.is_ahead:
+                n_ahead += n_messages
+            else:
+                n_in_time += n_messages
+                lags_s += [now_s - arrived_s for arrived_s in delivery.answered_s]
+        self._admission.computed(*in_time)
+        self._admission.delivered(n_in_time, n_ahead)
+        self._admission.answered(lags_s)
         self._telemetry.delivered([delivery for _, delivery in deliveries], now_s)
         for session in waiting:
             self.notify(session)
-
-    def _weigh(self, session: Session, delivery: Delivery, now_s: float) -> None:
-        """Note what a visit says about how busy the server is."""
-        is_ahead = session.pace.is_ahead
-        n_messages = delivery.n_applied + len(delivery.messages)
-        self._admission.delivered(n_messages, is_ahead=is_ahead)
-        if not is_ahead:
-            for arrived_s in delivery.answered_s:
-                self._admission.answered(now_s - arrived_s)
 
 
 def _trace(tracing: Tracing, done: list[Pair], seconds: float) -> None:

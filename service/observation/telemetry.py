@@ -163,7 +163,8 @@ class Telemetry:
 
     def events_came(self, n_events: int) -> None:
         """Count the events of one frame."""
-        self._events.inc(n_events)
+        if n_events:
+            self._events.inc(n_events)
 
     def events_dropped(self, before: Counters, after: Counters) -> None:
         """Count what one message moved of a session's dropped events."""
@@ -174,8 +175,7 @@ class Telemetry:
 
     def paced(self, seconds: float) -> None:
         """Count time that a socket was not read because its principal sent too much."""
-        if seconds:
-            self._paced_seconds.inc(seconds)
+        self._paced_seconds.inc(seconds)
 
     def error_told(self, code: str, *, fatal: bool) -> None:
         """Count an error that a client is told."""

@@ -177,55 +177,69 @@ class Connection:
 
     async def _take(self, message: ClientMessage | EventFrame) -> None:
         arrived_s = time.monotonic()
-        refusal: Refusal | None = None
-        try:
-            disposition = self._conversation.receive(message)
-        except Refusal as error:
-            disposition, refusal = Disposition.APPLY, error
+        disposition, refusal = self._judge(message)
         if isinstance(message, Open):
             await self._open(message)
             return
         if disposition is Disposition.DROP:
             return
-        session = await self._awake()
-        if not self._is_heard:
-            # it was taken over, or the server told to end, while its session was brought back
-            return
+        session = self._session
+        assert session is not None, "a conversation that goes on has a session"
+        if session.is_dormant:
+            session = await self._awake(session)
+            if not self._is_heard:
+                # it was taken over, or the server told to end, meanwhile
+                return
         if disposition is Disposition.RESEND:
             self._outbox.acknowledge_again()
         elif isinstance(message, Close):
             await self._close(session, message, arrived_s)
         else:
-            await self._apply(session, message, arrived_s, refusal)
+            self._apply(session, message, arrived_s, refusal)
+            n_events = message.count if isinstance(message, EventFrame) else 0
+            owed_s = self._traffic.owe(n_events)
+            if owed_s or session.pace.is_ahead or not session.backlog.has_room:
+                await self._hold_back(session, owed_s)
 
-    async def _apply(
+    def _judge(self, message: ClientMessage | EventFrame) -> tuple[Disposition, Refusal | None]:
+        """Return what is to be done with a message, and why no session could do it, if so."""
+        try:
+            return self._conversation.receive(message), None
+        except Refusal as refusal:
+            return Disposition.APPLY, refusal
+
+    def _apply(
         self,
         session: Session,
         message: SessionMessage,
         arrived_s: float,
         refusal: Refusal | None,
     ) -> None:
-        """Hand a message to the session, and wait until the next one may be read."""
-        n_events = message.count if isinstance(message, EventFrame) else 0
-        self._telemetry.events_came(n_events)
+        """Hand a message to the session."""
         dropped = session.intake.segmentation.counters
         session.accept(message, arrived_s, refusal)
-        if isinstance(message, SnapshotRequest):
+        if isinstance(message, EventFrame):
+            self._telemetry.events_came(message.count)
+            self._telemetry.events_dropped(dropped, session.intake.segmentation.counters)
+        elif isinstance(message, SnapshotRequest):
             self._registry.keeper.request(session)
-        self._telemetry.events_dropped(dropped, session.intake.segmentation.counters)
+
+    async def _hold_back(self, session: Session, owed_s: float) -> None:
+        """Wait until the next message may be read."""
         if session.pace.is_ahead:
             # what has come already would be taken in at one go; others have their turn first
             await asyncio.sleep(0)
         if not session.backlog.has_room:
             await session.backlog.wait_for_room()
-        self._telemetry.paced(await self._traffic.pace(n_events))
+        if owed_s:
+            await asyncio.sleep(owed_s)
+            self._telemetry.paced(owed_s)
 
-    async def _awake(self) -> Session:
+    async def _awake(self, session: Session) -> Session:
         """Return the session, brought back if it left memory while the connection was silent."""
-        assert self._session is not None, "a conversation that goes on has a session"
-        while self._session.is_dormant:
-            self._session = await self._registry.rouse(self._session)
-        return self._session
+        while session.is_dormant:
+            session = self._session = await self._registry.rouse(session)
+        return session
 
     async def _open(self, request: Open) -> None:
         principal, name = self.principal.name, request.session or ""

@@ -11,7 +11,7 @@ is kept for them. Who streamed not long ago is in the measurement still, and alw
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from service.errors import AtCapacity
 from service.settings import AdmissionSettings
@@ -113,20 +113,16 @@ class Admission:
         if n_in_time:
             self._looped_s.add(seconds * n_in_time / (n_in_time + n_ahead))
 
-    def delivered(self, n_messages: int, *, is_ahead: bool) -> None:
-        """Count messages to and from a session.
+    def delivered(self, n_in_time: int, n_ahead: int) -> None:
+        """Count messages to and from sessions in real time, and to and from those ahead of it."""
+        self._n_in_time.add(n_in_time)
+        self._n_ahead.add(n_ahead)
 
-        Args:
-            n_messages: How many.
-            is_ahead: Whether it streams ahead of real time.
-        """
-        (self._n_ahead if is_ahead else self._n_in_time).add(n_messages)
-
-    def answered(self, lag_s: float) -> None:
-        """Count a prediction for a session in real time, by how long it took."""
-        self._n_answers.add(1)
-        if lag_s > self._close_s:
-            self._n_close.add(1)
+    def answered(self, lags_s: Sequence[float]) -> None:
+        """Count predictions for sessions in real time, by how long they took."""
+        if lags_s:
+            self._n_answers.add(len(lags_s))
+            self._n_close.add(sum(lag_s > self._close_s for lag_s in lags_s))
 
     def is_measured(self, active_s: float) -> bool:
         """Tell whether a session that was active then is in the measurement still."""

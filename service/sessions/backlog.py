@@ -37,15 +37,22 @@ class Backlog:
             and self.n_inputs < self._settings.inbox_inputs
         )
 
-    def put(self, work: Sequence[Work]) -> int:
-        """Queue work; return how many ticks it has."""
+    def put(self, work: Sequence[Work], mark: Applied | None = None) -> int:
+        """Queue work, and the end of the message that it belongs to; return how many ticks it has.
+
+        Args:
+            work: In order, of one message at most.
+            mark: Comes after it.
+        """
         n_before = self.n_ticks
         for part in work:
-            self.n_messages += isinstance(part, Applied)
             if isinstance(part, ComputeTicks):
                 self.n_ticks += part.block.n_ticks
                 self.n_inputs += part.block.n_inputs
-        self.inbox.extend(work)
+            self.inbox.append(part)
+        if mark is not None:
+            self.n_messages += 1
+            self.inbox.append(mark)
         return self.n_ticks - n_before
 
     def settle(self, delivery: Delivery) -> None:

@@ -86,7 +86,9 @@ class Outbox:
         """Send the last ack once more, soon: the client resent something."""
         self._has_news = True
         self._ack_due_s = min(self._ack_due_s, self._clock() + self._settings.ack_delay_ms / 1000)
-        self._set_alarm()
+        # a writer that is awake takes the ack along, or sets the alarm before it sleeps
+        if not self._wake.is_set():
+            self._set_alarm()
 
     def finish(self, code: CloseCode, *messages: ErrorMessage | Ack | Goodbye) -> None:
         """Queue the last messages and the close code; what comes later is dropped."""

@@ -163,7 +163,7 @@ class Session:
         if message.sequence is not None:
             assert message.sequence == self.received + 1, "messages come in their order"
             self.received = message.sequence
-        n_ticks = self.backlog.put([*work, Applied(self.received, arrived_s)])
+        n_ticks = self.backlog.put(work, Applied(self.received, arrived_s))
         self.pace.take(n_ticks * self.configuration.tick_us / 1e6, arrived_s)
         self._notify(self)
 
@@ -171,7 +171,8 @@ class Session:
         """Take in the orderly end of a connection."""
         if message.sequence is not None:
             self.received = message.sequence
-        self._push([Applied(self.received, arrived_s)])
+        self.backlog.put([], Applied(self.received, arrived_s))
+        self._notify(self)
 
     def at_boundary(self, function: Callable[[], T]) -> Future[T]:
         """Run ``function`` on the engine thread, after the messages read so far."""

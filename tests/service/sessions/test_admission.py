@@ -122,7 +122,7 @@ def test_who_promised_and_never_streams_takes_no_place_for_long(server: Server) 
 def test_the_event_loop_counts_where_it_is_the_busier_one(server: Server) -> None:
     for _ in range(1000):
         server.work(0.2, 0.1)
-        server.admission.delivered(10, is_ahead=False)
+        server.admission.delivered(10, 0)
         server.admission.looped(0.06)
 
     # 60 ms of every 100: three times the engine's
@@ -133,8 +133,8 @@ def test_the_event_loop_counts_where_it_is_the_busier_one(server: Server) -> Non
 def test_the_event_loop_counts_by_the_messages_of_sessions_in_real_time(server: Server) -> None:
     for _ in range(1000):
         server.work(0.2, 0.1)
-        server.admission.delivered(10, is_ahead=False)
-        server.admission.delivered(30, is_ahead=True)
+        server.admission.delivered(10, 0)
+        server.admission.delivered(0, 30)
         server.admission.looped(0.1)
 
     # a loop that never rests, three quarters of it with replays: 0.25
@@ -144,7 +144,7 @@ def test_the_event_loop_counts_by_the_messages_of_sessions_in_real_time(server: 
 def test_replays_alone_make_no_load(server: Server) -> None:
     for _ in range(1000):
         server.clock.advance(0.1)
-        server.admission.delivered(1000, is_ahead=True)
+        server.admission.delivered(0, 1000)
         server.admission.looped(0.1)
 
     assert server.admission.load == 0
@@ -154,7 +154,7 @@ def test_replays_alone_make_no_load(server: Server) -> None:
 def answer(server: Server, n: int, n_close: int) -> None:
     """Count answers in real time, of which some took more than 0.6 of their 50 ms."""
     for number in range(n):
-        server.admission.answered(0.0301 if number < n_close else 0.03)
+        server.admission.answered([0.0301 if number < n_close else 0.03])
 
 
 @pytest.mark.parametrize(
