@@ -1,11 +1,11 @@
 """A WebSocket whose peer can't hold it up: few pings, few fragments, a bounded end.
 
-What is said in one turn of the event loop is written with one system call: a prediction and the
-acknowledgement after it, as a rule.
+Between it and the application events go by the handful, in two keys that ASGI does not know: a
+frame and the empty one after it come together, as a rule, and so leave a prediction and its ack.
 """
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from typing_extensions import override
 from uvicorn.protocols.utils import ClientDisconnected
@@ -16,7 +16,7 @@ from websockets.frames import Frame
 from service.access.allowance import Allowance
 
 if TYPE_CHECKING:
-    from uvicorn._types import ASGISendEvent
+    from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
 
 MAX_FRAGMENTS = 256
 """Pieces that a message may come in: of 4 KiB, the longest has as many."""
@@ -46,7 +46,6 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
     _pings: Allowance | None = None
     _end: asyncio.TimerHandle | None = None
     _is_lost = False
-    _gathers = False
 
     @override
     async def run_asgi(self) -> None:
@@ -81,8 +80,27 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
             super().data_received(data[start : start + _PIECE_BYTES])
 
     @override
+    async def receive(self) -> "ASGIReceiveEvent":
+        """Return the next event, and under ``also`` those that came with it.
+
+        A message for which the application wakes costs it several times what one more does.
+        """
+        event = await super().receive()
+        if not self.queue.empty():
+            also = [self.queue.get_nowait() for _ in range(self.queue.qsize())]
+            event = cast("ASGIReceiveEvent", {**event, "also": also})
+            if self.read_paused:
+                self.read_paused = False
+                self.transport.resume_reading()
+        return event
+
+    @override
     async def send(self, message: "ASGISendEvent") -> None:
         """Say something, unless the connection was closed below the application.
+
+        Args:
+            message: ASGI's, or one of type ``websocket.send`` with ``texts``: some messages at
+                once, for which the system is called once.
 
         Raises:
             ClientDisconnected: The connection is gone, or uvicorn closed it by itself: a broken
@@ -90,30 +108,20 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         """
         if self.handshake_complete and self.close_sent:
             raise ClientDisconnected
-        text = message.get("text")
-        if isinstance(text, str) and self.handshake_complete:
-            await self.writable.wait()
-            self._gather(text.encode())
-        else:
+        texts = message.get("texts")
+        if not isinstance(texts, list):
             await super().send(message)
-
-    def _gather(self, text: bytes) -> None:
-        """Say something with what else is said in this turn of the loop, in one system call."""
+            return
+        await self.writable.wait()
         if self.disconnected:
             raise ClientDisconnected
         try:
-            self.conn.send_text(text)
+            for text in texts:
+                self.conn.send_text(text.encode())
         except InvalidState as error:
             raise ClientDisconnected from error
-        if not self._gathers:
-            self._gathers = True
-            self.loop.call_soon(self._write_gathered)
-
-    def _write_gathered(self) -> None:
-        self._gathers = False
-        # nothing is left where a pong or a close took it along
-        if (said := self.conn.data_to_send()) and not self.transport.is_closing():
-            self.transport.write(b"".join(said))
+        if not self.transport.is_closing():
+            self.transport.write(b"".join(self.conn.data_to_send()))
 
     @override
     def handle_ping(self) -> None:

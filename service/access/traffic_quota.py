@@ -73,9 +73,9 @@ class Traffic:
                 f" {self._settings.requests_per_s:g} requests a second"
             )
 
-    def owe(self, n_events: int) -> float:
-        """Count a message with so many events; return the seconds until the next may be read."""
-        return max(self._messages.owe(1), self._events.owe(n_events) if n_events else 0.0)
+    def owe(self, n_events: int, n_messages: int = 1) -> float:
+        """Count messages with so many events; return the seconds until the next may be read."""
+        return max(self._messages.owe(n_messages), self._events.owe(n_events) if n_events else 0.0)
 
 
 class TrafficQuota:

@@ -57,9 +57,9 @@ class Findings:
         )
 
     def applied(self, work: Applied) -> None:
-        """Note that a message's effects are all done."""
+        """Note that a message's effects are all done, and those of what came with it."""
         self._delivery.applied = work.sequence
-        self._delivery.n_applied += 1
+        self._delivery.n_applied += work.n_messages
         if self._made_prediction:
             self._delivery.answered_s.append(work.arrived_s)
             self._made_prediction = False

@@ -8,6 +8,7 @@ the back-pressure. The writer sends what the outbox holds. Whatever ends the con
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Coroutine
 
 from fastapi import WebSocket, WebSocketDisconnect
@@ -20,6 +21,7 @@ from service.errors import (
     Draining,
     Idle,
     InternalFailure,
+    ProtocolViolation,
     Refusal,
     ServiceError,
     SnapshotFailed,
@@ -34,6 +36,7 @@ from service.sessions.snapshot_keeper import told
 from service.settings import SocketSettings
 from service.stream.intake import SessionMessage
 from service.wire_protocol import (
+    HEADER_BYTES,
     ClientMessage,
     Close,
     Conversation,
@@ -85,6 +88,8 @@ class Connection:
         self._outbox = Outbox(settings, time.monotonic)
         self._session: Session | None = None
         self._is_fenced = False
+        # when the message that is being taken in was read
+        self._arrived_s = 0.0
         self._silence = SilenceWatch(settings.open_timeout_s, self._end_silence)
         self.ended = asyncio.Event()
 
@@ -154,29 +159,54 @@ class Connection:
     async def _read(self) -> None:
         while not self._outbox.finished.is_set():
             self._silence.wait()
-            message = await self._receive()
+            events = await self._receive()
             self._silence.heard()
-            if self._is_heard:
-                await self._take(message)
+            while events:
+                message = self._decode(events.popleft())
+                closing = self._closing(message, events)
+                if self._is_heard:
+                    await self._take(message, closing)
 
     def _end_silence(self, limit_s: float) -> None:
         self.end(Idle(f"no message came for {limit_s:g} s"))
 
-    async def _receive(self) -> ClientMessage | EventFrame:
-        raw = await self._socket.receive()
-        if raw["type"] == "websocket.disconnect":
-            raise WebSocketDisconnect(raw.get("code", 1005))
-        return self._decode(raw)
+    async def _receive(self) -> deque[Message]:
+        """Return what has come, as ASGI's events, at least one."""
+        event = await self._socket.receive()
+        return deque((event, *event.get("also", ())))
 
-    def _decode(self, raw: Message) -> ClientMessage | EventFrame:
+    def _decode(self, event: Message) -> ClientMessage | EventFrame:
+        if event["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(event.get("code", 1005))
         max_bytes = self._settings.max_message_bytes
-        data = raw.get("bytes")
+        data = event.get("bytes")
         if data is not None:
             return decode_binary(data, max_bytes=max_bytes)
-        return decode_client_text(raw["text"], max_bytes=max_bytes)
+        return decode_client_text(event["text"], max_bytes=max_bytes)
 
-    async def _take(self, message: ClientMessage | EventFrame) -> None:
-        arrived_s = time.monotonic()
+    def _closing(
+        self, message: ClientMessage | EventFrame, events: deque[Message]
+    ) -> EventFrame | None:
+        """Take out the empty frame that closes a frame, if it came with it and both are due."""
+        if not (isinstance(message, EventFrame) and message.count and events):
+            return None
+        data = events[0].get("bytes")
+        if data is None or len(data) != HEADER_BYTES:
+            return None
+        try:
+            closing = decode_binary(data)
+        except ProtocolViolation:
+            # it is read again in its turn
+            return None
+        if not (
+            self._conversation.is_due(message.sequence) and closing.sequence == message.sequence + 1
+        ):
+            return None
+        events.popleft()
+        return closing
+
+    async def _take(self, message: ClientMessage | EventFrame, closing: EventFrame | None) -> None:
+        self._arrived_s = time.monotonic()
         disposition, refusal = self._judge(message)
         if isinstance(message, Open):
             await self._open(message)
@@ -193,11 +223,9 @@ class Connection:
         if disposition is Disposition.RESEND:
             self._outbox.acknowledge_again()
         elif isinstance(message, Close):
-            await self._close(session, message, arrived_s)
+            await self._close(session, message)
         else:
-            self._apply(session, message, arrived_s, refusal)
-            n_events = message.count if isinstance(message, EventFrame) else 0
-            owed_s = self._traffic.owe(n_events)
+            owed_s = self._apply(session, message, closing, refusal)
             if owed_s or session.pace.is_ahead or not session.backlog.has_room:
                 await self._hold_back(session, owed_s)
 
@@ -212,17 +240,23 @@ class Connection:
         self,
         session: Session,
         message: SessionMessage,
-        arrived_s: float,
+        closing: EventFrame | None,
         refusal: Refusal | None,
-    ) -> None:
-        """Hand a message to the session."""
-        dropped = session.intake.segmentation.counters
-        session.accept(message, arrived_s, refusal)
+    ) -> float:
+        """Hand a message to the session, or two; return for how long its principal has sent."""
+        dropped, n_events = session.intake.segmentation.counters, 0
+        if closing is not None and isinstance(message, EventFrame):
+            self._conversation.receive(closing)
+            session.accept_closed(message, closing, self._arrived_s)
+        else:
+            session.accept(message, self._arrived_s, refusal)
         if isinstance(message, EventFrame):
-            self._telemetry.events_came(message.count)
+            n_events = message.count
+            self._telemetry.events_came(n_events)
             self._telemetry.events_dropped(dropped, session.intake.segmentation.counters)
         elif isinstance(message, SnapshotRequest):
             self._registry.keeper.request(session)
+        return self._traffic.owe(n_events, n_messages=1 if closing is None else 2)
 
     async def _hold_back(self, session: Session, owed_s: float) -> None:
         """Wait until the next message may be read."""
@@ -267,8 +301,8 @@ class Connection:
         if not opening.cancelled() and opening.exception() is None:
             opening.result().detach(self._outbox)
 
-    async def _close(self, session: Session, message: Close, arrived_s: float) -> None:
-        session.accept_close(message, arrived_s)
+    async def _close(self, session: Session, message: Close) -> None:
+        session.accept_close(message, self._arrived_s)
         await session.backlog.wait_until_done()
         if not self._outbox.finished.is_set():
             await self._store(session)
@@ -285,11 +319,14 @@ class Connection:
 
     async def _write(self) -> None:
         while messages := await self._outbox.take():
-            for number, message in enumerate(messages):
-                if isinstance(message, ErrorMessage) and message.fatal:
-                    self._telemetry.error_told(message.code, fatal=True)
-                await self._socket.send_text(encode(message))
-                if number % _TURN_MESSAGES == _TURN_MESSAGES - 1:
+            for start in range(0, len(messages), _TURN_MESSAGES):
+                turn = messages[start : start + _TURN_MESSAGES]
+                for message in turn:
+                    if isinstance(message, ErrorMessage) and message.fatal:
+                        self._telemetry.error_told(message.code, fatal=True)
+                texts = [encode(message) for message in turn]
+                await self._socket.send({"type": "websocket.send", "texts": texts})
+                if len(turn) == _TURN_MESSAGES:
                     # a socket that takes everything would keep the loop from the others
                     await self._outbox.give_way()
         assert self._outbox.close_code is not None, "nothing more to send means finished"

@@ -51,7 +51,7 @@ class Backlog:
                 self.n_inputs += part.block.n_inputs
             self.inbox.append(part)
         if mark is not None:
-            self.n_messages += 1
+            self.n_messages += mark.n_messages
             self.inbox.append(mark)
         return self.n_ticks - n_before
 

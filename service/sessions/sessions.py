@@ -26,6 +26,7 @@ from service.wire_protocol import (
     Ack,
     Close,
     ErrorMessage,
+    EventFrame,
     Goodbye,
     GoodbyeReason,
     Learned,
@@ -157,15 +158,31 @@ class Session:
         Raises:
             ProtocolViolation: It can't be applied; nothing changed.
         """
-        self.active_s = arrived_s
-        self._heard_s = self._clock()
-        work = self.intake.take(message) if refusal is None else [Refuse(refusal)]
+        work: list[Work] = [Refuse(refusal)] if refusal is not None else self.intake.take(message)
         if message.sequence is not None:
             assert message.sequence == self.received + 1, "messages come in their order"
             self.received = message.sequence
-        n_ticks = self.backlog.put(work, Applied(self.received, arrived_s))
-        self.pace.take(n_ticks * self.configuration.tick_us / 1e6, arrived_s)
-        self._notify(self)
+        self._take_in(work, Applied(self.received, arrived_s))
+
+    def accept_closed(self, frame: EventFrame, closing: EventFrame, arrived_s: float) -> None:
+        """Take in the session's next message and the one after it, which says no more of its time.
+
+        Args:
+            frame: Events; its sequence number is the one that was due.
+            closing: A frame without events, of the number after it.
+            arrived_s: When they were read, on the monotonic clock.
+
+        Raises:
+            ProtocolViolation: One of them can't be applied; what came before it is.
+        """
+        work = self.intake.take_closed(frame, closing)
+        if work is None:
+            self.accept(frame, arrived_s)
+            self.accept(closing, arrived_s)
+            return
+        assert frame.sequence == self.received + 1, "messages come in their order"
+        self.received = closing.sequence
+        self._take_in(work, Applied(self.received, arrived_s, n_messages=2))
 
     def accept_close(self, message: Close, arrived_s: float) -> None:
         """Take in the orderly end of a connection."""
@@ -313,6 +330,13 @@ class Session:
 
     def _grew(self, n_bytes: int) -> None:
         self.note_growth(n_bytes)
+
+    def _take_in(self, work: list[Work], mark: Applied) -> None:
+        """Queue what a message asks for, and note that somebody is there who sends."""
+        self.active_s, self._heard_s = mark.arrived_s, self._clock()
+        n_ticks = self.backlog.put(work, mark)
+        self.pace.take(n_ticks * self.configuration.tick_us / 1e6, mark.arrived_s)
+        self._notify(self)
 
     def _push(self, work: list[Work]) -> None:
         self.backlog.put(work)

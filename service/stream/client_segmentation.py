@@ -28,10 +28,23 @@ class ClientSegmentation(Segmentation):
             return Cutting([])
         horizon_us = int(times_us.max())
         self._check_advance(binner.ticks_completed_by(horizon_us), f"time {horizon_us} us")
-        frame = binner.add(times_us, inputs)
+        frame = binner.add(times_us, inputs, horizon_us)
         if frame.n_outside < len(times_us):
             segment.has_events = True
         return self._take(frame)
+
+    @override
+    def closed_events(
+        self, times_us: NDArray[np.int64], inputs: NDArray[np.int64], end_us: int
+    ) -> Cutting | None:
+        segment, binner = self.open_segment, self._binner
+        if segment is None or binner is None or int(times_us.min()) < binner.due_us:
+            return None
+        horizon_us = max(end_us, int(times_us.max()))
+        if binner.ticks_completed_by(horizon_us) > self._settings.max_advance_ticks:
+            return None
+        segment.has_events = True
+        return self._take(binner.add(times_us, inputs, horizon_us))
 
     @override
     def move_horizon(self, time_us: int) -> Cutting:

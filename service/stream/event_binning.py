@@ -166,17 +166,24 @@ class EventBinner:
             horizon_us = max(horizon_us, self._horizon_us)
         return max(0, self.grid.n_ended_by(horizon_us - self._late_us) - self.n_complete)
 
-    def add(self, times_us: NDArray[np.int64], inputs: NDArray[np.int64]) -> BinnedFrame:
+    @property
+    def due_us(self) -> int:
+        """Events before this time are dropped: their tick may be complete, or they lie outside."""
+        if self._horizon_us is None:
+            return self.grid.begin_us
+        return max(self.grid.begin_us, self._horizon_us - self._late_us)
+
+    def add(
+        self, times_us: NDArray[np.int64], inputs: NDArray[np.int64], horizon_us: int
+    ) -> BinnedFrame:
         """Bin the events of one frame, in any order, and move the horizon.
 
         Args:
             times_us: ``[E]`` microseconds of sensor time, at least one.
             inputs: ``[E]``, each in ``[0, n_inputs)``.
+            horizon_us: The greatest of the times, or a later one by which all events have come.
         """
-        latest_us, begin_us = int(times_us.max()), self.grid.begin_us
-        due_us = begin_us
-        if self._horizon_us is not None:
-            due_us = max(begin_us, self._horizon_us - self._late_us)
+        due_us, begin_us = self.due_us, self.grid.begin_us
         n_outside = n_late = 0
         if int(times_us.min()) < due_us:
             n_outside = int(np.count_nonzero(times_us < begin_us))
@@ -184,7 +191,7 @@ class EventBinner:
             n_late = len(times_us) - n_outside - int(np.count_nonzero(kept))
             times_us, inputs = times_us[kept], inputs[kept]
         self._wait(times_us, inputs)
-        block, n_saturated = self._settle(latest_us)
+        block, n_saturated = self._settle(horizon_us)
         return BinnedFrame(block, n_late, n_outside, n_saturated)
 
     def move_horizon(self, time_us: int) -> BinnedFrame:

@@ -86,6 +86,25 @@ class Intake:
             violation.sequence = message.sequence
             raise
 
+    def take_closed(self, frame: EventFrame, closing: EventFrame) -> list[Work] | None:
+        """Turn a frame and the empty one after it into work at one go, where that can be.
+
+        A sensor's frame comes with one that says that its time has passed, as a rule.
+
+        Args:
+            frame: The session's next message, with events.
+            closing: The one after it, without.
+
+        Returns:
+            None where they have to be taken one after the other; then nothing has changed.
+        """
+        inputs = address_to_input(self._sensor, frame.addresses)
+        cutting = self.segmentation.closed_events(frame.times_us, inputs, closing.base_us)
+        if cutting is None:
+            return None
+        self.n_events += frame.count
+        return cutting.work
+
     def capture(self) -> Callable[[], Tree]:
         """Copy what later messages change, at once; to be called between two messages.
 

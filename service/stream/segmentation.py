@@ -71,6 +71,22 @@ class Segmentation(ABC):
             ProtocolViolation: It completes more ticks than one message may.
         """
 
+    def closed_events(
+        self, times_us: NDArray[np.int64], inputs: NDArray[np.int64], end_us: int
+    ) -> Cutting | None:
+        """Take the events of one frame and the empty frame after it at one go, where that can be.
+
+        Args:
+            times_us: Of the events, at least one.
+            inputs: Of the events.
+            end_us: Time of the empty frame.
+
+        Returns:
+            None where they have to be taken one after the other; then nothing has changed.
+        """
+        del times_us, inputs, end_us
+        return None
+
     def mark(self, mark: SegmentMark) -> list[Work]:
         """Begin or end a segment where the client says so.
 

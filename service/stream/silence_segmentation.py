@@ -151,7 +151,7 @@ class SilenceSegmentation(Segmentation):
         segment.has_events = True
         self._last_event_us = span.last_us
         if len(times_us):
-            work += self._complete(self._note(binner.add(times_us, inputs)))
+            work += self._complete(self._note(binner.add(times_us, inputs, int(times_us.max()))))
         if span.end_us is None:
             return work + self._complete(self._note(binner.move_horizon(horizon_us)))
         work += self._complete(self._note(binner.end(span.end_us)))

@@ -54,7 +54,7 @@ class WindowSegmentation(Segmentation):
         if begins:
             self._binner = binner
             work += self._begin(0, first_us)
-        frame = binner.add(times_us, inputs)
+        frame = binner.add(times_us, inputs, horizon_us)
         # no time before the stream's first event is outside a segment: it is over
         frame = frame._replace(n_late=frame.n_late + frame.n_outside, n_outside=0)
         return Cutting(work + self._take(frame), frame.n_late)

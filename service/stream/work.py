@@ -134,15 +134,17 @@ class Refuse:
 
 
 class Applied(NamedTuple):
-    """Everything that message ``sequence`` caused is done.
+    """Everything that the messages up to ``sequence`` caused is done.
 
     Attributes:
-        sequence: The message's number.
+        sequence: The number of the last of them.
         arrived_s: When the server read it, on the monotonic clock.
+        n_messages: How many were taken in together.
     """
 
     sequence: int
     arrived_s: float
+    n_messages: int = 1
 
 
 @dataclass(frozen=True, slots=True)

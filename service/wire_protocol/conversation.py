@@ -74,6 +74,10 @@ class Conversation:
         """Number of the message that is due; meaningful once attached."""
         return self._next_sequence
 
+    def is_due(self, sequence: int) -> bool:
+        """Tell whether a message of that number is the one that is due."""
+        return self._state is ConnectionState.ATTACHED and sequence == self._next_sequence
+
     def opened(self, *, next_sequence: int, n_addresses: int) -> None:
         """Note that the session is attached; ``opened`` may be sent.
 

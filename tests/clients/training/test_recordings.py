@@ -39,7 +39,8 @@ def assert_same_as_a_session(said: Recording, n_channels: int, begin_us: int) ->
     for part in (slice(0, half), slice(half, None)):
         if said.times_us[part].size:
             inputs = said.addresses[part].astype(np.int64)
-            blocks.append(binner.add(said.times_us[part] + begin_us, inputs).block)
+            times_us = said.times_us[part] + begin_us
+            blocks.append(binner.add(times_us, inputs, int(times_us.max())).block)
     blocks.append(binner.end(begin_us + said.duration_us).block)
     expected = event_binning.TickBlock.join(blocks)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pytest
+from starlette.types import Message
 from typing_extensions import override
 
 from service.access.principals import Principal, SessionKey
@@ -43,7 +44,7 @@ class OpeningSocket:
         request = open_request().model_dump(mode="json", exclude_none=True)
         return {"type": "websocket.receive", "text": json.dumps(request)}
 
-    async def send_text(self, _: str) -> None:
+    async def send(self, _: Message) -> None:
         """Take what the server says."""
 
 

@@ -42,7 +42,7 @@ def new_binner(*, tick_us: int = 10, late_us: int = 0, begin_us: int = 0) -> Eve
 
 def add(binner: EventBinner, *events: Event) -> BinnedFrame:
     times, inputs = zip(*events, strict=True)
-    return binner.add(np.array(times, np.int64), np.array(inputs, np.int64))
+    return binner.add(np.array(times, np.int64), np.array(inputs, np.int64), max(times))
 
 
 def ticks_of(block: TickBlock) -> list[Tick]:

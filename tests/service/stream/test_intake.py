@@ -1,10 +1,12 @@
 """Messages become work in their order, or are refused as a whole."""
 
+import numpy as np
 import pytest
 
 from service.configuration.configuration import SessionConfiguration
 from service.errors import ProtocolViolation
 from service.settings import SessionSettings
+from service.stream.event_binning import TickBlock
 from service.stream.intake import Intake, SessionMessage
 from service.stream.segments import Segment
 from service.stream.work import (
@@ -77,6 +79,52 @@ def test_an_empty_frame_computes_ticks_up_to_its_time() -> None:
 
     assert n_ticks(intake.take(events(2, base_us=350))) == 3
     assert intake.n_events == 0
+
+
+def test_a_frame_and_the_empty_one_after_it_are_one_work_with_the_ticks_of_both() -> None:
+    one, other = new_intake(), new_intake()
+    for intake in (one, other):
+        intake.take(begin(1, 7, 1000))
+    frame, closing = events(2, (1010, 4), (1130, 3)), events(3, base_us=1300)
+
+    together = one.take_closed(frame, closing)
+    in_turn = [*other.take(frame), *other.take(closing)]
+
+    # ticks of 100: the event at 1130 completes one, the empty frame two more
+    assert together is not None
+    [ticks] = together
+    first, second = in_turn
+    assert isinstance(ticks, ComputeTicks)
+    assert isinstance(first, ComputeTicks)
+    assert isinstance(second, ComputeTicks)
+    assert ticks.block.sizes.tolist() == [1, 1, 0]
+    joined = TickBlock.join([first.block, second.block])
+    for ours, theirs in zip(ticks.block, joined, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    assert one.n_events == other.n_events == 2
+
+
+@pytest.mark.parametrize(
+    ("first", "closing_us"),
+    [
+        # before the segment's begin; late; and a time that completes more ticks than one may
+        ((990, 4), 1300),
+        ((1010, 4), 1300),
+        ((1250, 4), 1000 + 100 * 5000),
+    ],
+    ids=["outside", "late", "far"],
+)
+def test_what_can_not_be_taken_with_the_frame_after_it_changes_nothing(
+    first: tuple[int, int], closing_us: int
+) -> None:
+    intake = new_intake()
+    intake.take(begin(1, 7, 1000))
+    intake.take(events(2, base_us=1200))
+    before = intake.capture()()
+
+    assert intake.take_closed(events(3, first), events(4, base_us=closing_us)) is None
+
+    assert str(intake.capture()()) == str(before)
 
 
 def test_base_us_of_a_frame_with_events_moves_nothing() -> None:
