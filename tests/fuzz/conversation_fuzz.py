@@ -125,9 +125,9 @@ class Line:
 
     async def _send(self, message: dict[str, object]) -> None:
         if message["type"] == "websocket.send":
-            text = message["text"]
-            assert isinstance(text, str)
-            self.heard.append(json.loads(text))
+            texts = message["texts"]
+            assert isinstance(texts, list)
+            self.heard += [json.loads(text) for text in texts]
         elif message["type"] == "websocket.close":
             code = message["code"]
             assert isinstance(code, int)
