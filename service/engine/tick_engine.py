@@ -214,11 +214,11 @@ class TickEngine:
     def _visit(self, session: Session, by_learner: dict[Learner, list[Pair]]) -> None:
         """Take what one session has to compute into the batch."""
         network = session.network
-        learner = network.learner
-        tick_s = self._costs.of(learner).seconds
+        tick_s = self._costs.of(network.learner).seconds
         row = network.next_row(session.backlog.inbox, self._scheduler.visit_ticks(tick_s))
         if row is not None:
-            by_learner[learner].append((session, row))
+            # classes that came on the way have moved it to another learner
+            by_learner[network.learner].append((session, row))
             self._scheduler.spend(row.block.n_ticks * tick_s)
 
     def _go_on(self, sessions: list[Session]) -> list[Session]:
