@@ -160,7 +160,8 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
         super().send_receive_event_to_app()
         self.read_paused = was_paused
         is_much = n_bytes > _PIECE_BYTES or self.queue.qsize() >= MOST_WAITING
-        if is_much and not (was_paused or self.transport.is_closing()):
+        # once a close is sent reading goes on, or the peer's own would never be seen
+        if is_much and not (was_paused or self.close_sent or self.transport.is_closing()):
             self.read_paused = True
             self.transport.pause_reading()
 

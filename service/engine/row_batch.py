@@ -18,7 +18,7 @@ Pair = tuple[Session, Row]
 _log = logging.getLogger(__name__)
 
 
-class door:  # noqa: N801 - reads as a word after ``with``
+class Door:
     """Let nothing that goes wrong end the tick thread; tell whom it concerns.
 
     One session falls, not all. Every row goes through here, so it is no generator.
@@ -69,10 +69,10 @@ def advance(learner: Learner, pairs: list[Pair]) -> None:
                 fail(session, error)
 
     shares: list[Answer] = []
-    with door(on_error):
+    with Door(on_error):
         shares = _advance_rows(learner, pairs)
     for (session, row), share in zip(pairs, shares, strict=False):
-        with door(partial(fail, session)):
+        with Door(partial(fail, session)):
             session.network.take_results(row, share)
             # the message ends here, or the segment: that need not wait for another batch
             session.network.do_what_is_free(session.backlog.inbox)

@@ -19,7 +19,7 @@ from typing import NamedTuple, TypeVar
 import torch
 
 from service.configuration.configuration import SessionConfiguration
-from service.engine.row_batch import Pair, advance, door, fail
+from service.engine.row_batch import Door, Pair, advance, fail
 from service.engine.tick_costs import TickCosts
 from service.engine.tick_scheduler import TickScheduler
 from service.errors import InternalFailure
@@ -102,7 +102,7 @@ class TickEngine:
         outcome.set_running_or_notify_cancel()
 
         def settle() -> None:
-            with door(outcome.set_exception):
+            with Door(outcome.set_exception):
                 outcome.set_result(function())
 
         self._mail.put(settle)
@@ -181,7 +181,7 @@ class TickEngine:
         by_learner: dict[Learner, list[Pair]] = defaultdict(list)
         for session in self._scheduler.next_batch():
             sessions.append(session)
-            with door(partial(fail, session)):
+            with Door(partial(fail, session)):
                 self._visit(session, by_learner)
         for learner, pairs in by_learner.items():
             n_ticks = sum(row.block.n_ticks for _, row in pairs)

@@ -8,11 +8,9 @@ the back-pressure. The writer sends what the outbox holds. Whatever ends the con
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import Coroutine
 
 from fastapi import WebSocket, WebSocketDisconnect
-from starlette.types import Message
 
 from service.access.principals import Principal
 from service.access.traffic_quota import Traffic
@@ -21,13 +19,13 @@ from service.errors import (
     Draining,
     Idle,
     InternalFailure,
-    ProtocolViolation,
     Refusal,
     ServiceError,
     SnapshotFailed,
 )
 from service.logs import current_subject
 from service.observation.telemetry import Telemetry
+from service.routes.incoming_messages import IncomingMessages
 from service.routes.silence_watch import SilenceWatch
 from service.sessions.outbox import Outbox
 from service.sessions.session_registry import SessionRegistry
@@ -36,7 +34,6 @@ from service.sessions.snapshot_keeper import told
 from service.settings import SocketSettings
 from service.stream.intake import SessionMessage
 from service.wire_protocol import (
-    HEADER_BYTES,
     ClientMessage,
     Close,
     Conversation,
@@ -46,8 +43,6 @@ from service.wire_protocol import (
     Goodbye,
     Open,
     SnapshotRequest,
-    decode_binary,
-    decode_client_text,
     encode,
 )
 
@@ -85,10 +80,11 @@ class Connection:
         self._settings = settings
         self._telemetry = telemetry
         self._conversation = Conversation()
+        self._incoming = IncomingMessages(socket, settings.max_message_bytes)
         self._outbox = Outbox(settings, time.monotonic)
         self._session: Session | None = None
         self._is_fenced = False
-        # when the message that is being taken in was read
+        # when the message that is being taken in was, on the monotonic clock
         self._arrived_s = 0.0
         self._silence = SilenceWatch(settings.open_timeout_s, self._end_silence)
         self.ended = asyncio.Event()
@@ -159,51 +155,22 @@ class Connection:
     async def _read(self) -> None:
         while not self._outbox.finished.is_set():
             self._silence.wait()
-            events = await self._receive()
+            await self._incoming.wait()
             self._silence.heard()
-            while events:
-                message = self._decode(events.popleft())
-                closing = self._closing(message, events)
+            while self._incoming:
+                message = self._incoming.take()
+                closing = self._closing(message)
                 if self._is_heard:
                     await self._take(message, closing)
 
     def _end_silence(self, limit_s: float) -> None:
         self.end(Idle(f"no message came for {limit_s:g} s"))
 
-    async def _receive(self) -> deque[Message]:
-        """Return what has come, as ASGI's events, at least one."""
-        event = await self._socket.receive()
-        return deque((event, *event.get("also", ())))
-
-    def _decode(self, event: Message) -> ClientMessage | EventFrame:
-        if event["type"] == "websocket.disconnect":
-            raise WebSocketDisconnect(event.get("code", 1005))
-        max_bytes = self._settings.max_message_bytes
-        data = event.get("bytes")
-        if data is not None:
-            return decode_binary(data, max_bytes=max_bytes)
-        return decode_client_text(event["text"], max_bytes=max_bytes)
-
-    def _closing(
-        self, message: ClientMessage | EventFrame, events: deque[Message]
-    ) -> EventFrame | None:
-        """Take out the empty frame that closes a frame, if it came with it and both are due."""
-        if not (isinstance(message, EventFrame) and message.count and events):
-            return None
-        data = events[0].get("bytes")
-        if data is None or len(data) != HEADER_BYTES:
-            return None
-        try:
-            closing = decode_binary(data)
-        except ProtocolViolation:
-            # it is read again in its turn
-            return None
-        if not (
-            self._conversation.is_due(message.sequence) and closing.sequence == message.sequence + 1
-        ):
-            return None
-        events.popleft()
-        return closing
+    def _closing(self, message: ClientMessage | EventFrame) -> EventFrame | None:
+        """Return the empty frame that may be taken in with a frame, if it came with it."""
+        if isinstance(message, EventFrame) and self._conversation.is_due(message.sequence):
+            return self._incoming.take_closing(message)
+        return None
 
     async def _take(self, message: ClientMessage | EventFrame, closing: EventFrame | None) -> None:
         self._arrived_s = time.monotonic()
@@ -250,24 +217,24 @@ class Connection:
             session.accept_closed(message, closing, self._arrived_s)
         else:
             session.accept(message, self._arrived_s, refusal)
+        self._telemetry.events_dropped(dropped, session.intake.segmentation.counters)
         if isinstance(message, EventFrame):
             n_events = message.count
             self._telemetry.events_came(n_events)
-            self._telemetry.events_dropped(dropped, session.intake.segmentation.counters)
         elif isinstance(message, SnapshotRequest):
             self._registry.keeper.request(session)
         return self._traffic.owe(n_events, n_messages=1 if closing is None else 2)
 
     async def _hold_back(self, session: Session, owed_s: float) -> None:
-        """Wait until the next message may be read."""
+        """Wait until the next message may be read; ``owed_s`` runs since the last one came."""
         if session.pace.is_ahead:
             # what has come already would be taken in at one go; others have their turn first
             await asyncio.sleep(0)
         if not session.backlog.has_room:
             await session.backlog.wait_for_room()
-        if owed_s:
-            await asyncio.sleep(owed_s)
-            self._telemetry.paced(owed_s)
+        if (left_s := self._arrived_s + owed_s - time.monotonic()) > 0:
+            await asyncio.sleep(left_s)
+            self._telemetry.paced(left_s)
 
     async def _awake(self, session: Session) -> Session:
         """Return the session, brought back if it left memory while the connection was silent."""

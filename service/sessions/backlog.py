@@ -41,8 +41,8 @@ class Backlog:
         """Queue work, and the end of the message that it belongs to; return how many ticks it has.
 
         Args:
-            work: In order, of one message at most.
-            mark: Comes after it.
+            work: In order; of one message, or of those that are taken in together.
+            mark: The end of them; None for what no message asks for.
         """
         n_before = self.n_ticks
         for part in work:

@@ -165,7 +165,7 @@ class Session:
         self._take_in(work, Applied(self.received, arrived_s))
 
     def accept_closed(self, frame: EventFrame, closing: EventFrame, arrived_s: float) -> None:
-        """Take in the session's next message and the one after it, which says no more of its time.
+        """Take in the session's next message, and the one after it that says its time has passed.
 
         Args:
             frame: Events; its sequence number is the one that was due.

@@ -146,3 +146,13 @@ async def test_a_socket_is_read_no_more_while_much_waits_to_be_taken(
     await socket.receive()
 
     assert (wire.n_paused, wire.n_resumed) == (1, 1)
+
+
+@pytest.mark.parametrize("n_bytes", [1, 8193])
+async def test_a_socket_whose_close_is_sent_is_read_on_for_that_of_the_peer(n_bytes: int) -> None:
+    socket, wire = connected()
+    socket.close_sent = True
+
+    socket.data_received(binary_frame(bytes(n_bytes)) * MOST_WAITING)
+
+    assert wire.n_paused == 0

@@ -127,6 +127,44 @@ async def test_a_flood_ahead_of_real_time_lets_others_have_their_turn_after_each
     assert max(after - before for before, after in itertools.pairwise(seen)) <= 3
 
 
+class ScriptedSocket(OpeningSocket):
+    """Says ``open``, begins a segment, sends an event beyond its end, ends it, and vanishes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        end = _BEGIN | {"action": "end", "t_us": 4000, "sequence": 3}
+        beyond = encode_event_frame(2, 0, np.array([6000]), np.array([1]))
+        self._script = iter((json.dumps(_BEGIN), beyond, json.dumps(end)))
+
+    @override
+    async def receive(self) -> dict[str, object]:
+        """Return the next message."""
+        if not self._has_spoken:
+            return await super().receive()
+        said = next(self._script, None)
+        if said is None:
+            return {"type": "websocket.disconnect", "code": 1000}
+        field = "bytes" if isinstance(said, bytes) else "text"
+        return {"type": "websocket.receive", field: said}
+
+
+async def test_events_that_a_segments_end_drops_are_counted() -> None:
+    telemetry = Telemetry()
+    connection = Connection(
+        cast("WebSocket", ScriptedSocket()),
+        Principal("p"),
+        traffic=TrafficQuota(QuotaSettings()).of("p"),
+        registry=unstored_registry(HandEngine()),
+        settings=SocketSettings(),
+        telemetry=telemetry,
+    )
+
+    await connection.serve()
+
+    page = (await telemetry.page()).decode()
+    assert 'tclif_dropped_events_total{reason="outside_segments"} 1.0' in page
+
+
 class RousingSocket(OpeningSocket):
     """Says ``open`` and, once it is let, begins a segment."""
 

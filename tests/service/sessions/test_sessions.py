@@ -93,6 +93,34 @@ async def is_waiting(task: asyncio.Task[None]) -> bool:
 # --- sequence numbers
 
 
+@pytest.mark.parametrize("closing_us", [400, 100 * 5000], ids=["near", "more ticks than one may"])
+async def test_a_frame_with_the_empty_one_after_it_is_what_both_are_in_turn(
+    closing_us: int,
+) -> None:
+    together, in_turn = Stage(), Stage()
+    frame, closing = events(2, (10, 4), (130, 3)), events(3, base_us=closing_us)
+    heard: list[tuple[object, ...]] = []
+    for stage, at_one_go in ((together, True), (in_turn, False)):
+        session, outcome = stage.session, "taken"
+        session.accept(begin(1, 0, 0), 0.0)
+        try:
+            if at_one_go:
+                session.accept_closed(frame, closing, 0.0)
+            else:
+                session.accept(frame, 0.0)
+                session.accept(closing, 0.0)
+        except ProtocolViolation as violation:
+            outcome = violation.message
+        waiting = session.backlog.n_messages, session.backlog.n_ticks, session.backlog.n_inputs
+        stage.compute()
+        left = session.backlog.n_messages, session.intake.n_events
+        heard.append((outcome, session.received, waiting, session.applied, session.n_ticks, *left))
+
+    assert heard[0] == heard[1]
+    # near: the mark, the frame and the empty one; four ticks of 100 us
+    assert closing_us != 400 or heard[0] == ("taken", 3, (3, 4, 2), 3, 4, 0, 2)
+
+
 async def test_a_message_is_received_at_once_and_applied_when_it_is_computed() -> None:
     stage = Stage()
     session = stage.session
