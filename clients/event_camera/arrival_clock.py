@@ -6,9 +6,10 @@ count, is moved by a constant, so that what lies between two events stays as the
     time = stamp + shift                                                   (1)
     now  = time of the newest event + what our clock has gone since        (2)
 
-(2) starts anew with every datagram, so that two clocks that run apart do not matter while events
-come. Where (1) is further from (2) than a datagram may be under way, after a long silence or a
-restart of the sensor, the shift is chosen anew: the newest event happened now.
+(2) starts anew with every datagram whose newest event is newer, so that two clocks that run apart
+do not matter while events come. Where (1) is further from (2) than a datagram may be under way,
+after a long silence or a restart of the sensor, the shift is chosen anew: the newest event happened
+now.
 """
 
 from typing import Final

@@ -127,7 +127,8 @@ class CameraInput(ABC):
         # so that no datagram's newest event is too late, whatever its sender's clock does
         self._places = ArrivalClock(self._wait_us)
         self._waiting: list[CameraEvents] = []
-        self._told_us: int | None = None
+        # a stream begins with 0, and what is much older has no place in it
+        self._told_us = -min(self._wait_us, WAIT_US)
         # a camera's own thread puts, the loop takes
         self._lock = threading.Lock()
 
@@ -180,8 +181,7 @@ class CameraInput(ABC):
             if n_outside == len(came):
                 return
             times_us = self._places.place(came.stamps, self._at_us())
-            if self._told_us is not None:
-                inside &= times_us >= self._told_us
+            inside &= times_us >= self._told_us
             chosen = np.flatnonzero(inside)
             self.losses.late += len(came) - n_outside - len(chosen)
             self.losses.overflow += max(0, len(chosen) - self._room)
@@ -201,9 +201,7 @@ class CameraInput(ABC):
             waiting, self._waiting = self._waiting, []
             events = _joined(waiting)
             self._room += len(events)
-            until_us = self._places.now(self._at_us()) - self._wait_us
-            if self._told_us is not None:
-                until_us = max(until_us, self._told_us)
+            until_us = max(self._told_us, self._places.now(self._at_us()) - self._wait_us)
             if len(events):
                 until_us = max(until_us, int(events.times_us.max()))
             self._told_us = until_us

@@ -4,9 +4,10 @@
     camera:   camera:inivation   camera:prophesee    a camera at this machine
 
 Options as of files of camera events: ``size``, ``roi``, ``pool``, ``polarity``. Of UDP also
-``layout`` and ``from``, the address of the only sender that counts.
+``layout`` and ``from``, the IP address of the only sender that counts.
 """
 
+from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -53,7 +54,7 @@ def open_live(text: str, **pace: Unpack[Pace]) -> tuple[CameraInput, FieldOfView
         camera: CameraInput = VendorInput(name.removeprefix(_CAMERA) or None, **pace)
     else:
         layout = options.take("layout", _layout, "spif")
-        sender = options.take("from", str, "") or None
+        sender = options.take("from", _sender, None)
         options.refuse_others()
         host, port = _address(name)
         if size is None:
@@ -81,3 +82,11 @@ def _layout(text: str) -> str:
     if text not in LAYOUTS:
         raise ValueError(f"expected {', '.join(LAYOUTS)}")
     return text
+
+
+def _sender(text: str) -> str | None:
+    try:
+        # written as the system writes it
+        return str(ip_address(text))
+    except ValueError as error:
+        raise ValueError("expected an IP address, such as 192.168.1.20") from error

@@ -65,6 +65,7 @@ class UdpInput(CameraInput):
         self.n_datagrams = 0
         self._decode = LAYOUTS[layout]
         self._sender = sender
+        self._fault: OSError | None = None
         try:
             family, kind, protocol, _, address = socket.getaddrinfo(
                 host, port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE
@@ -101,6 +102,9 @@ class UdpInput(CameraInput):
 
     @override
     def has_ended(self) -> bool:
+        if self._fault is not None:
+            reason = self._fault.strerror
+            raise NoCamera(f"datagrams can't be read any more: {reason}") from self._fault
         return False
 
     def _read(self) -> None:
@@ -110,6 +114,11 @@ class UdpInput(CameraInput):
                     LONGEST_DATAGRAM, socket.CMSG_SPACE(4)
                 )
             except BlockingIOError:
+                return
+            except OSError as error:
+                # or the loop would ask again and again
+                asyncio.get_running_loop().remove_reader(self._socket)
+                self._fault = error
                 return
             for level, kind, value in notes:
                 if (level, kind) == (socket.SOL_SOCKET, _LINUX_DROP_COUNT):

@@ -52,6 +52,7 @@ class VendorInput(CameraInput):
         self._batches = camera.batches
         self._is_closing = threading.Event()
         self._fault: BaseException | None = None
+        self._is_through = False
         self._thread = threading.Thread(target=self._read, name="camera", daemon=True)
 
     @override
@@ -68,19 +69,22 @@ class VendorInput(CameraInput):
     def has_ended(self) -> bool:
         if self._thread.is_alive():
             return False
-        if self._fault is not None:
-            raise NoCamera(f"the camera can't be read any more: {self._fault}") from self._fault
+        if not self._is_through:
+            # what no one expected of a package is in standard error
+            reason = self._fault or "its package failed"
+            raise NoCamera(f"the camera can't be read any more: {reason}") from self._fault
         return True
 
     def _read(self) -> None:
         try:
             for batch in self._batches:
                 if self._is_closing.is_set():
-                    return
+                    break
                 if len(batch):
                     self.put(batch)
                 else:
                     self._is_closing.wait(_PAUSE_S)
+            self._is_through = True
         except _FAULTS as fault:
             self._fault = fault
 

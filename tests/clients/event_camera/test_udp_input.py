@@ -1,5 +1,6 @@
 """Datagrams over real sockets on loopback."""
 
+import errno
 import socket
 import struct
 import sys
@@ -51,6 +52,11 @@ class Watch:
         )
         self._time.pulse(after_s)
         return await anext(self._blocks)
+
+    async def next_block(self) -> None:
+        """Ask for a block, without waiting for a datagram."""
+        self._time.pulse()
+        await anext(self._blocks)
 
     async def end(self) -> None:
         """Ask for no more."""
@@ -104,6 +110,45 @@ async def test_times_of_the_camera_count_where_it_tells_them() -> None:
     assert second.events.x.tolist() == [3, 4]
     assert second.events.times_us.tolist() == [9_500, 9_100]
     assert camera.losses.late == 1
+
+
+@pytest.mark.parametrize("wait_us", [50_000, 5_000_000])
+async def test_what_is_much_older_than_the_stream_is_late(wait_us: int) -> None:
+    time = PlayedTime()
+    camera = UdpInput("127.0.0.1", 0, SIZE, clock=time.clock, sleep=time.sleep, wait_us=wait_us)
+    watch = Watch(camera, time)
+    stamps = (0, 4_949_999, 4_950_000, 5_000_000)
+    with sender_at("127.0.0.1") as sender:
+        sender.sendto(b"".join(timed(stamp, 1, 1) for stamp in stamps), camera.address)
+        block = await watch.block(handled=1)
+    await watch.end()
+
+    # the newest event is at 0; 50 ms before it is as early as a stream may be
+    assert block.events.times_us.tolist() == [-50_000, 0]
+    assert camera.losses.late == 2
+
+
+async def test_a_socket_that_breaks_ends_the_blocks_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    time = PlayedTime()
+    camera = UdpInput("127.0.0.1", 0, SIZE, clock=time.clock, sleep=time.sleep)
+    n_asked = 0
+
+    def broken(*_: int) -> None:
+        nonlocal n_asked
+        n_asked += 1
+        raise OSError(errno.ENETDOWN, "the network is down")
+
+    monkeypatch.setattr(socket.socket, "recvmsg", broken)
+    watch = Watch(camera, time)
+    await watch.block()
+    with sender_at("127.0.0.1") as sender:
+        sender.sendto(word(1, 1), camera.address)
+        await until(lambda: n_asked > 0)
+
+        with pytest.raises(NoCamera, match="can't be read any more: the network is down"):
+            await watch.next_block()
 
 
 async def test_a_camera_whose_clock_stands_loses_nothing_but_its_times() -> None:

@@ -143,6 +143,20 @@ async def test_a_camera_that_breaks_is_told_with_the_reason(
         await all_events(camera, time)
 
 
+async def test_a_camera_whose_package_fails_in_its_own_way_has_not_ended_in_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[threading.ExceptHookArgs] = []
+    monkeypatch.setattr(threading, "excepthook", told.append)
+    play_dv(monkeypatch, Davis([], fault=AttributeError("no such batch")))
+    time = PlayedTime()
+    camera = VendorInput("inivation", clock=time.clock, sleep=time.sleep)
+
+    with pytest.raises(NoCamera, match="can't be read any more: its package failed"):
+        await all_events(camera, time)
+    assert [one.exc_type for one in told] == [AttributeError]
+
+
 def test_packages_that_are_not_there_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     take_away(monkeypatch, "dv_processing", "metavision_core", "metavision_core.event_io")
 
