@@ -25,7 +25,7 @@ from service.wire_protocol import (
     events_within,
 )
 
-_OFFSET_LIMIT = 2**32
+_WORD_LIMIT = 2**32
 
 
 def in_order(
@@ -34,7 +34,7 @@ def in_order(
     """Return events ``[n]`` in the order of their times; equal times keep theirs.
 
     Raises:
-        ValueError: They are not two vectors of one length.
+        ValueError: They are not two vectors of one length, or have no place in a frame.
     """
     if times_us.ndim != 1 or times_us.shape != addresses.shape:
         raise ValueError(
@@ -44,7 +44,15 @@ def in_order(
     if np.any(times[1:] < times[:-1]):
         order = np.argsort(times, kind="stable")
         times, addresses = times[order], addresses[order]
+    if times.size:
+        _check_range("times", times[0], times[-1], NUMBER_LIMIT)
+        _check_range("addresses", addresses.min(), addresses.max(), _WORD_LIMIT)
     return times, addresses
+
+
+def _check_range(what: str, least: np.integer, greatest: np.integer, limit: int) -> None:
+    if not 0 <= int(least) <= int(greatest) < limit:
+        raise ValueError(f"{what} {least} to {greatest} came, 0 to {limit - 1} was expected")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +160,7 @@ class FrameSlicer:
         while start < end:
             first_us = int(times_us[start])
             yield from self._approach(self._ticks_before(first_us))
-            last_us = min(first_us + _OFFSET_LIMIT - 1, self._farthest_us)
+            last_us = min(first_us + _WORD_LIMIT - 1, self._farthest_us)
             stop = int(np.searchsorted(times_us, last_us, side="right"))
             stop = min(stop, start + self._max_events, end)
             yield FrameSlice(start, stop, first_us, self._complete(int(times_us[stop - 1])))

@@ -56,6 +56,7 @@ class StreamingClient(SessionView):
         super().__init__(SessionLink(url, request, options))
         # the newest number of a segment that was used or may have been
         self._last_segment: int | None = None
+        self._unfinished: int | None = None  # of a `predict` that failed or was cancelled
         self._slicer: FrameSlicer | None = None
         # names of classes by the number of the message that added them
         self._added: dict[int, tuple[str, ...]] = {}
@@ -76,8 +77,7 @@ class StreamingClient(SessionView):
             url: Of the stream, such as ``ws://127.0.0.1:8700/v1/stream``.
             request: What to open; or its fields as further keywords.
             options: Buffer sizes, time limits, back-off.
-            token: Credential to show; where neither it nor the options give one, that of the
-                environment variable ``TCLIF_TOKEN``.
+            token: To show; by default that of the options, else of the variable ``TCLIF_TOKEN``.
             fields: Fields of an `Open`, where ``request`` is None.
 
         Raises:
@@ -167,6 +167,7 @@ class StreamingClient(SessionView):
             ticks=ticks,
             ends=segment,
         )
+        self._unfinished = None
 
     async def predict(
         self,
@@ -177,8 +178,7 @@ class StreamingClient(SessionView):
     ) -> Prediction:
         """Send a whole segment, and wait for what the network takes it for.
 
-        Iterating gives that prediction too. A session has one segment at a time: one call after the
-        other.
+        Iterating gives that prediction too. One call after the other: segments don't overlap.
 
         Args:
             times_us: Time of each event ``[n]`` in microseconds from the segment's begin.
@@ -190,12 +190,14 @@ class StreamingClient(SessionView):
 
         Raises:
             MessageRefused: The server takes no such segment.
+            ValueError: The shapes differ, or a number is out of range; nothing is sent.
         """
-        if duration_us is None:
-            duration_us = int(times_us.max(initial=0)) + 1
+        times_us, addresses = in_order(times_us, addresses)
+        duration_us = int(times_us.max(initial=0)) + 1 if duration_us is None else duration_us
         segment = await self._next_segment()
         with self._link.awaited.await_final(segment):
             begin = await self._begin(segment, 0)
+            self._unfinished = segment
             with self._link.awaited.await_refusal(begin):
                 await self.send_events(times_us, addresses)
                 await self.end_segment(segment, t_us=duration_us)
@@ -208,8 +210,10 @@ class StreamingClient(SessionView):
         return final
 
     async def _next_segment(self) -> int:
-        """Return a number above all before it; end what an earlier client has left open."""
+        """Return a number above all before it; end what an earlier client or call has left open."""
         opened = self.opened
+        if self._unfinished is not None:
+            await self.end_segment(self._unfinished, t_us=0)
         if self._last_segment is None and opened.resumed:
             if opened.open_segment is not None:
                 await self.end_segment(opened.open_segment, t_us=opened.open_segment_t_us or 0)
@@ -227,7 +231,7 @@ class StreamingClient(SessionView):
             addresses: Address of each event ``[n]``, as the sensor counts them.
 
         Raises:
-            ValueError: The shapes differ.
+            ValueError: The shapes differ, or a number is out of range.
         """
         times, addresses = in_order(times_us, addresses)
         for frame in self._frames.slice_events(times):
@@ -274,8 +278,7 @@ class StreamingClient(SessionView):
         sequence = await self._link.submit(
             lambda sequence: encode(AddClasses(add=added, sequence=sequence))
         )
-        refusal = await self._link.refusal(sequence)
-        if refusal is not None:
+        if (refusal := await self._link.refusal(sequence)) is not None:
             raise MessageRefused(refusal.code, refusal.message)
         self._added[sequence] = added
 

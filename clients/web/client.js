@@ -1,7 +1,7 @@
 /** One session of the streaming learning service, as a caller sees it. */
 
 import { filledIn } from "./client_options.js";
-import { clockFrame, countAddresses, eventFrames } from "./event_frames.js";
+import { checkEvents, clockFrame, countAddresses, eventFrames } from "./event_frames.js";
 import { SessionEnded } from "./errors.js";
 import { Inbox } from "./inbox.js";
 import { Link } from "./link.js";
@@ -166,7 +166,8 @@ export class SessionClient {
    * @returns {Promise<import("./wire.js").PredictionMessage>} Its `segment` is what `label` needs.
    * @throws {MessageRefused} The server takes no such segment.
    */
-  predict(timesUs, addresses, durationUs) {
+  async predict(timesUs, addresses, durationUs) {
+    checkEvents(timesUs, addresses, countAddresses(this.#request.sensor));
     const endUs = Array.prototype.reduce.call(timesUs, (last, us) => Math.max(last, us), 0) + 1;
     return this.#segments.predict(timesUs, addresses, durationUs ?? endUs);
   }

@@ -27,6 +27,23 @@ export function countAddresses(sensor) {
 export const clockFrame = (tUs) => encodeEvents(tUs, [], []);
 
 /**
+ * Refuses events that no frame can hold, before anything is sent.
+ * @param {ArrayLike<number>} timesUs
+ * @param {ArrayLike<number>} addresses
+ * @param {number} [nAddresses] Of the sensor, where known: an address outside is fatal, so it is
+ *   refused here.
+ */
+export function checkEvents(timesUs, addresses, nAddresses = 2 ** 32) {
+  if (addresses.length !== timesUs.length) {
+    throw new RangeError(`${timesUs.length} times and ${addresses.length} addresses came`);
+  }
+  for (let i = 0; i < timesUs.length; i += 1) {
+    wholeNumber(timesUs[i], `time ${i}`);
+    wholeNumber(addresses[i], `address ${i}`, nAddresses);
+  }
+}
+
+/**
  * Encodes events, in as many frames as the server's limits need, with frames that only move the clock
  * between events far apart.
  *
@@ -37,19 +54,15 @@ export const clockFrame = (tUs) => encodeEvents(tUs, [], []);
  * @param {ArrayLike<number>} addresses
  * @param {number} maxMessageBytes Largest frame.
  * @param {import("./sensor_clock.js").SensorClock} clock Is moved as the frames will move it.
- * @param {number} [nAddresses] Of the sensor, where known: an address outside is fatal, so it is
- *   refused here.
+ * @param {number} [nAddresses] As of `checkEvents`.
  * @returns {ArrayBuffer[]} None for no events: a frame without any would move the clock.
  */
-export function eventFrames(timesUs, addresses, maxMessageBytes, clock, nAddresses = 2 ** 32) {
+export function eventFrames(timesUs, addresses, maxMessageBytes, clock, nAddresses) {
+  checkEvents(timesUs, addresses, nAddresses);
   const count = timesUs.length;
-  if (addresses.length !== count) {
-    throw new RangeError(`${count} times and ${addresses.length} addresses came`);
-  }
   let [least, greatest, isSorted] = [Infinity, -Infinity, true];
   for (let i = 0; i < count; i += 1) {
-    const time = wholeNumber(timesUs[i], `time ${i}`);
-    wholeNumber(addresses[i], `address ${i}`, nAddresses);
+    const time = timesUs[i];
     if (time < greatest) isSorted = false;
     least = Math.min(least, time);
     greatest = Math.max(greatest, time);

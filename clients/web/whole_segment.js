@@ -1,11 +1,13 @@
 /** Whole segments, one after the other: sent in one go, and answered by what the network takes them for. */
 
-import { MessageRefused } from "./errors.js";
+import { MessageRefused, UnusableServer } from "./errors.js";
 
 export class WholeSegments {
   #client;
   /** @type {number | undefined} the newest number that was used or may have been */
   #last;
+  /** @type {number | undefined} what a call that failed has left open */
+  #unfinished;
   /** @type {{segment: number, begin?: number, final?: any, refusal?: any} | undefined} */
   #awaited;
 
@@ -32,7 +34,9 @@ export class WholeSegments {
     if (message.type === "prediction" && message.final && message.segment === awaited.segment) {
       awaited.final = message;
     }
-    if (message.type === "error" && message.sequence === awaited.begin) awaited.refusal = message;
+    // an error without a number is no answer to a begin that has none yet
+    const isOfBegin = awaited.begin !== undefined && message.sequence === awaited.begin;
+    if (message.type === "error" && isOfBegin) awaited.refusal = message;
   }
 
   /**
@@ -46,18 +50,26 @@ export class WholeSegments {
     const awaited = { segment };
     this.#awaited = awaited;
     try {
+      this.#unfinished = segment;
       awaited.begin = await this.#client.beginSegment(segment, 0);
       await this.#client.events(timesUs, addresses);
-      await this.#client.applied(await this.#client.endSegment(segment, durationUs));
+      const end = await this.#client.endSegment(segment, durationUs);
+      this.#unfinished = undefined;
+      await this.#client.applied(end);
     } finally {
       this.#awaited = undefined;
     }
-    if (awaited.final === undefined) throw new MessageRefused(awaited.refusal);
-    return awaited.final;
+    if (awaited.final !== undefined) return awaited.final;
+    if (awaited.refusal !== undefined) throw new MessageRefused(awaited.refusal);
+    throw new UnusableServer(`segment ${segment} was neither predicted nor refused`);
   }
 
-  /** A number above all before it; what an earlier client has left open ends. */
+  /** A number above all before it; what an earlier client or call has left open ends. */
   async #next() {
+    if (this.#unfinished !== undefined) {
+      await this.#client.endSegment(this.#unfinished, 0);
+      this.#unfinished = undefined;
+    }
     if (this.#last !== undefined) return this.#last + 1;
     const { resumed, openSegment, openSegmentTUs } = this.#client.opened;
     if (!resumed) return 0;

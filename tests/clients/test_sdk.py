@@ -218,6 +218,44 @@ async def test_arrays_of_different_shapes_are_refused() -> None:
             await client.send_events(np.zeros(2, np.int64), np.zeros(1, np.int64))
 
 
+@pytest.mark.parametrize(
+    ("time_us", "address", "complaint"),
+    [(-1, 0, "times -1 to -1 came"), (2**53, 0, "times 900"), (0, 2**32, "addresses 429")],
+)
+async def test_a_segment_that_no_frame_can_hold_is_refused_before_it_begins(
+    time_us: int, address: int, complaint: str
+) -> None:
+    session = FaithfulSession()
+    async with (
+        ScriptedServer(session) as server,
+        StreamingClient.open(server.url, REQUEST, options=options()) as client,
+    ):
+        with pytest.raises(ValueError, match=complaint):
+            await client.predict(np.array([time_us]), np.array([address]))
+
+    assert session.applied == []
+
+
+async def test_what_a_failed_prediction_left_open_ends_before_the_next_one() -> None:
+    session = FaithfulSession()
+    async with (
+        ScriptedServer(session) as server,
+        StreamingClient.open(server.url, REQUEST, options=options()) as client,
+    ):
+        with pytest.raises(ValueError, match="t_us"):
+            await client.predict(np.array([5]), np.array([1]), duration_us=-1)
+        second = await client.predict(np.array([5]), np.array([1]))
+
+    marks = [message for message in session.applied if isinstance(message, SegmentMark)]
+    assert [(mark.action, mark.segment, mark.t_us) for mark in marks] == [
+        ("begin", 0, 0),
+        ("end", 0, 0),
+        ("begin", 1, 0),
+        ("end", 1, 6),
+    ]
+    assert second.segment == 1
+
+
 @pytest.mark.parametrize("cut", range(11))
 async def test_a_connection_lost_anywhere_loses_and_doubles_nothing(cut: int) -> None:
     whole, cut_short = FaithfulSession(), FaithfulSession(cuts=[cut, 0, 3])

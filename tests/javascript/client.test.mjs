@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { SessionClient } from "../../clients/web/index.js";
+import { WholeSegments } from "../../clients/web/whole_segment.js";
 import { FakeClock, ack, fakeSockets, opened } from "./fakes.mjs";
 
 const URL = "ws://127.0.0.1:8700/v1/stream";
@@ -466,4 +467,43 @@ test("a whole segment that is refused rejects with the reason", async () => {
   socket.deliver(ack(2));
 
   await assert.rejects(predicting, { name: "MessageRefused", code: "bad_segment", sequence: 1 });
+});
+
+test("a whole segment with events that no frame can hold is refused before it begins", async () => {
+  const { client, socket } = await openClient();
+
+  await assert.rejects(client.predict([5], [-1]), RangeError);
+  await assert.rejects(client.predict([5], []), RangeError);
+  await assert.rejects(client.predict([-5], [1]), RangeError);
+  assert.equal(socket.messages.length, 1);
+});
+
+test("what a whole segment that failed has left open ends before the next one", async () => {
+  const { client, socket } = await openClient();
+  await assert.rejects(client.predict([], [], -1), RangeError);
+  client.predict([], [], 1000).catch(() => {});
+  await settled();
+
+  assert.deepEqual(
+    socket.messages.slice(1).map(({ action, segment, t_us: tUs }) => [action, segment, tUs]),
+    [["begin", 0, 0], ["end", 0, 0], ["begin", 1, 0], ["end", 1, 1000]],
+  );
+});
+
+test("an error without a number is no refusal of a whole segment whose begin has none yet", async () => {
+  /** @type {(sequence: number) => void} */
+  let number = () => {};
+  const segments = new WholeSegments({
+    opened: {},
+    beginSegment: () => new Promise((resolve) => (number = resolve)),
+    events: async () => 1,
+    endSegment: async () => 2,
+    applied: async () => {},
+  });
+  const predicting = segments.predict([], [], 1000);
+  await settled();
+  segments.take({ type: "error", code: "late_events", message: "another's", sequence: undefined });
+  number(1);
+
+  await assert.rejects(predicting, { name: "UnusableServer", message: /segment 0 was neither/ });
 });
