@@ -1,6 +1,6 @@
 """``tclif-events``: an event camera, or recordings of one as live input, or a look into files.
 
-    tclif-events ../shared/data/nmnist/train --pool 2 --speed max --passes 3
+    tclif-events nmnist/train --pool 2 --speed max --passes 3
     tclif-events "udp://127.0.0.1:3333?layout=spif" --size 640x480 --pool 16
     tclif-events --inspect recording.raw
 

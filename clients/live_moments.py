@@ -1,8 +1,10 @@
 """Live sensors as moments, and a session's answers to them.
 
-async for message in answers(client, heard(MicrophoneInput())):
-if message.type == "prediction" and message.final:
-print(message.label)
+What a microphone's session says, as it is said:
+
+    async for message in answers(client, heard(MicrophoneInput())):
+        if message.type == "prediction" and message.final:
+            print(message.label)
 """
 
 import asyncio
