@@ -123,11 +123,11 @@ class AdmissionSettings(BaseModel):
 
     model_config = STRICT
 
-    new_load: Annotated[float, Field(gt=0)] = 0.85
+    new_load: Annotated[float, Field(gt=0)] = 0.7
     """Share of its time that the busier of engine and event loop may spend on sessions in real time
     for a new session to be opened, that one included; beyond it 1013."""
 
-    known_load: Annotated[float, Field(gt=0)] = 0.95
+    known_load: Annotated[float, Field(gt=0)] = 0.8
     """The same for a stored session that comes back."""
 
     deadline_ms: Annotated[float, Field(gt=0)] = 50.0
