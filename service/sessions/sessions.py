@@ -188,8 +188,7 @@ class Session:
         """Take in the orderly end of a connection."""
         if message.sequence is not None:
             self.received = message.sequence
-        self.backlog.put([], Applied(self.received, arrived_s))
-        self._notify(self)
+        self._push([], Applied(self.received, arrived_s))
 
     def at_boundary(self, function: Callable[[], T]) -> Future[T]:
         """Run ``function`` on the engine thread, after the messages read so far."""
@@ -335,11 +334,12 @@ class Session:
         """Queue what a message asks for, and note that somebody is there who sends."""
         self.active_s, self._heard_s = mark.arrived_s, self._clock()
         n_ticks = self.backlog.put(work, mark)
+        # before the engine is told: it asks whether the session is ahead
         self.pace.take(n_ticks * self.configuration.tick_us / 1e6, mark.arrived_s)
         self._notify(self)
 
-    def _push(self, work: list[Work]) -> None:
-        self.backlog.put(work)
+    def _push(self, work: list[Work], mark: Applied | None = None) -> None:
+        self.backlog.put(work, mark)
         self._notify(self)
 
 
